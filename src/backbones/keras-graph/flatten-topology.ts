@@ -1,0 +1,145 @@
+import { TransferKitError } from '../../errors.js';
+import type { JsonObject } from '../../json.js';
+import type { GraphCall, GraphLayer, KerasGraph, TensorReference } from './graph.js';
+import { isModel, layersOf, malformed, readTopology, toReferences } from './read-topology.js';
+import type { InboundNode, KerasReference, TopologyEntry } from './read-topology.js';
+
+/** Models within models, at most; real files have up to three. */
+const maximumDepth = 16;
+/** Calls of layers, at most; the deepest published image networks have about two thousand. */
+const maximumCalls = 20_000;
+
+/** Tensors that a call of a layer or of an inner model gave. */
+type Results = (output: number) => TensorReference | undefined;
+
+/** Where an inner model stands: the names of the models around it. */
+type Path = readonly string[];
+
+/** Writes the calls of nested models one after another, as if there were no nesting. */
+class Flattener {
+  readonly layers: GraphLayer[] = [];
+  readonly calls: GraphCall[] = [];
+  readonly #names = new Map<string, string>();
+
+  /** The calls of a model; without inputs its input layers become inputs of the graph. */
+  model(entry: TopologyEntry, path: Path, inputs?: readonly TensorReference[]): TensorReference[] {
+    if (path.length > maximumDepth) throw malformed(`models are nested more than ${maximumDepth} deep`);
+    return entry.className === 'Sequential' ? this.#sequential(entry, path, inputs) : this.#functional(entry, path, inputs);
+  }
+
+  #sequential(entry: TopologyEntry, path: Path, inputs?: readonly TensorReference[]): TensorReference[] {
+    let current = inputs;
+    for (const layer of layersOf(entry)) {
+      if (layer.className === 'InputLayer') current ??= [this.#input(layer, path)];
+      else if (isModel(layer)) current = this.model(layer, [...path, layer.name], current);
+      else current = [this.#call(layer, path, current ?? [this.#input(inputLayerFor(layer), path)])];
+    }
+    if (current === undefined) throw malformed(`the model "${entry.name}" has no layers`);
+    return [...current];
+  }
+
+  #functional(entry: TopologyEntry, path: Path, inputs?: readonly TensorReference[]): TensorReference[] {
+    const entries = layersOf(entry);
+    const results = new Map<string, Results>();
+    const names = toReferences(entry.config.input_layers).map((reference) => reference.layer);
+    for (const layer of entries.filter((candidate) => candidate.className === 'InputLayer')) {
+      const given = inputs === undefined ? this.#input(layer, path) : inputs[names.indexOf(layer.name)];
+      if (given === undefined) throw malformed(`the input "${layer.name}" of the model "${entry.name}" is not connected`);
+      results.set(`${layer.name}/0`, () => given);
+    }
+    const outputs = toReferences(entry.config.output_layers);
+    this.#resolve(entries, nodeShifts(entries, outputs), path, results);
+    return outputs.map((reference) => {
+      const found = results.get(`${reference.layer}/${reference.node}`)?.(reference.tensor);
+      if (found === undefined) throw malformed(`the output "${reference.layer}" of the model "${entry.name}" does not exist`);
+      return found;
+    });
+  }
+
+  /** Makes all calls whose inputs are known, over and over, until none is left. */
+  #resolve(entries: readonly TopologyEntry[], shifts: ReadonlyMap<string, number>, path: Path, results: Map<string, Results>): void {
+    let pending = entries.flatMap((entry) => entry.nodes.map((node, index) => ({ entry, node, key: `${entry.name}/${index + shifts.get(entry.name)!}` })));
+    pending = pending.filter(({ entry }) => entry.className !== 'InputLayer');
+    while (pending.length > 0) {
+      const waiting = pending.filter(({ entry, node, key }) => {
+        const inputs = node.inputs.map((reference) => results.get(`${reference.layer}/${reference.node}`)?.(reference.tensor));
+        if (inputs.some((input) => input === undefined)) return true;
+        results.set(key, this.#apply(entry, node, path, inputs as TensorReference[]));
+        return false;
+      });
+      if (waiting.length === pending.length) throw malformed(`the layer "${waiting[0]!.entry.name}" takes an input that no layer gives`);
+      pending = waiting;
+    }
+  }
+
+  #apply(entry: TopologyEntry, node: InboundNode, path: Path, inputs: readonly TensorReference[]): Results {
+    if (node.keywords.length > 0) {
+      throw new TransferKitError(
+        'unsupported',
+        `layer "${entry.name}" (${entry.className}) is called with ${node.keywords.join(', ')} beside its inputs, which keras-graph cannot do.\n` +
+          `  Fix: rebuild the model with layers that take tensors only, and export it again.`,
+        { details: { layer: entry.name, className: entry.className, keywords: node.keywords } },
+      );
+    }
+    if (isModel(entry)) {
+      const outputs = this.model(entry, [...path, entry.name], inputs);
+      return (output) => outputs[output];
+    }
+    const [call] = this.#call(entry, path, inputs);
+    return (output) => [call, output];
+  }
+
+  #input(entry: TopologyEntry, path: Path): TensorReference {
+    return this.#call(entry, path, []);
+  }
+
+  #call({ name, className, config }: TopologyEntry, path: Path, inputs: readonly TensorReference[]): TensorReference {
+    if (this.calls.length >= maximumCalls) throw malformed(`it has more than ${maximumCalls} layers`);
+    const key = [...path, name].join('/');
+    const known = this.#names.get(key);
+    const unique = known ?? this.#uniqueName(name, path);
+    if (known === undefined) {
+      this.#names.set(key, unique);
+      this.layers.push({ name: unique, className, config });
+    }
+    this.calls.push({ layer: unique, inputs });
+    return [this.calls.length - 1, 0];
+  }
+
+  /** A layer keeps its own name unless a layer of another model has it already. */
+  #uniqueName(name: string, path: Path): string {
+    const taken = new Set(this.#names.values());
+    let unique = name;
+    for (let depth = 1; taken.has(unique); depth++) unique = depth <= path.length ? `${path.slice(-depth).join('.')}.${name}` : `${unique}.${depth}`;
+    return unique;
+  }
+}
+
+/** A Sequential may state the shape of its input on its first layer. */
+function inputLayerFor(layer: TopologyEntry): TopologyEntry {
+  const shape = layer.config.batch_input_shape ?? layer.config.batch_shape;
+  const config: JsonObject = shape === undefined ? {} : { batch_input_shape: shape };
+  return { className: 'InputLayer', name: `${layer.name}.input`, config, nodes: [] };
+}
+
+/** Inner models count their own inside as call 0 in most versions of Keras; then calls in the outer model start at 1. */
+function nodeShifts(entries: readonly TopologyEntry[], outputs: readonly KerasReference[]): Map<string, number> {
+  const highest = new Map<string, number>();
+  const note = ({ layer, node }: KerasReference): void => void highest.set(layer, Math.max(node, highest.get(layer) ?? 0));
+  outputs.forEach(note);
+  for (const entry of entries) for (const node of entry.nodes) node.inputs.forEach(note);
+  return new Map(entries.map((entry) => [entry.name, isModel(entry) && (highest.get(entry.name) ?? 0) >= entry.nodes.length ? 1 : 0]));
+}
+
+/**
+ * Reads a topology of Keras 2, Keras 3 or tfjs and writes models within models out, so that every layer stands on its own.
+ * @param config a parsed model.json
+ * @throws TransferKitError `bad-config` when it cannot be read, `unsupported` when a layer is called in a way that cannot be kept
+ */
+export function flattenTopology(config: JsonObject): KerasGraph {
+  const root = readTopology(config);
+  if (!isModel(root)) throw malformed(`its outermost class is "${root.className}"`);
+  const flattener = new Flattener();
+  const outputs = flattener.model(root, []);
+  return { layers: flattener.layers, calls: flattener.calls, outputs };
+}

@@ -1,0 +1,93 @@
+import { input, layers, model } from '@tensorflow/tfjs-layers';
+import type { SymbolicTensor } from '@tensorflow/tfjs-layers';
+import { BatchNormalization } from '../../layers/batch-normalization.js';
+import { Relu6 } from '../../layers/relu6.js';
+import { seededInitializer } from '../../layers/seeded-uniform.js';
+import type { BuiltBackbone, LayerGroup } from '../backbone.js';
+import type { MobileNetV2Block, MobileNetV2Config } from './config.js';
+
+/** One convolution with its normalisation. */
+interface ConvolutionOptions {
+  readonly name: string;
+  readonly kind: 'full' | 'depthwise';
+  readonly size: 1 | 3;
+  /** Channels that come out; a depthwise convolution keeps those that come in. */
+  readonly channels: number;
+  readonly stride?: number;
+  /** Default true; the last convolution of a block is linear. */
+  readonly activation?: boolean;
+}
+
+const channelsOf = (tensor: SymbolicTensor): number => tensor.shape.at(-1)!;
+
+/** Puts the network together and notes which layer belongs to which group. */
+class Builder {
+  readonly groups: LayerGroup[] = [];
+  #layers: layers.Layer[] = [];
+
+  constructor(readonly config: MobileNetV2Config) {}
+
+  /** Applies a layer within the group that is being built. */
+  apply(layer: layers.Layer, inputs: SymbolicTensor | SymbolicTensor[]): SymbolicTensor {
+    this.#layers.push(layer);
+    return layer.apply(inputs) as SymbolicTensor;
+  }
+
+  group(name: string, build: () => SymbolicTensor): SymbolicTensor {
+    this.#layers = [];
+    const output = build();
+    this.groups.push({ name, layers: this.#layers });
+    return output;
+  }
+
+  convolution(tensor: SymbolicTensor, options: ConvolutionOptions): SymbolicTensor {
+    const { name, stride = 1 } = options;
+    const { epsilon, momentum } = this.config;
+    let output = tensor;
+    // With stride 1 both ways of padding are the same.
+    const explicit = this.config.padding === 'torch' && stride > 1;
+    if (explicit) output = this.apply(layers.zeroPadding2d({ name: `${name}/padding`, padding: 1 }), output);
+    output = this.apply(convolutionLayer(options, channelsOf(tensor), explicit ? 'valid' : 'same'), output);
+    output = this.apply(new BatchNormalization({ name: `${name}/normalization`, epsilon, momentum }), output);
+    return options.activation === false ? output : this.apply(new Relu6({ name: `${name}/relu6` }), output);
+  }
+
+  /** An inverted residual; without `expanded` the first 1x1 convolution is left out. */
+  block(tensor: SymbolicTensor, name: string, block: Omit<MobileNetV2Block, 'expanded'> & { readonly expanded?: number }, residual = true): SymbolicTensor {
+    const { channels, stride, expanded } = block;
+    let output = tensor;
+    if (expanded !== undefined) output = this.convolution(output, { name: `${name}/expand`, kind: 'full', size: 1, channels: expanded });
+    output = this.convolution(output, { name: `${name}/depthwise`, kind: 'depthwise', size: 3, channels: channelsOf(output), stride });
+    output = this.convolution(output, { name: `${name}/project`, kind: 'full', size: 1, channels, activation: false });
+    const adds = residual && stride === 1 && channelsOf(tensor) === channels;
+    return adds ? this.apply(layers.add({ name: `${name}/add` }), [tensor, output]) : output;
+  }
+}
+
+/** The bare convolution, with seeded He weights. */
+function convolutionLayer(options: ConvolutionOptions, inputs: number, padding: 'same' | 'valid'): layers.Layer {
+  const { name, size, channels, stride = 1 } = options;
+  const shared = { name, kernelSize: size, strides: stride, padding, useBias: false };
+  if (options.kind === 'depthwise') {
+    return layers.depthwiseConv2d({ ...shared, depthwiseInitializer: seededInitializer(Math.sqrt(2) / size, name) });
+  }
+  return layers.conv2d({ ...shared, filters: channels, kernelInitializer: seededInitializer(Math.sqrt(2 / inputs) / size, name) });
+}
+
+/** Builds the network: float32 [batch, height, width, 3] to [batch, height / 32, width / 32, features] and its mean. */
+export function buildMobileNetV2(config: MobileNetV2Config): BuiltBackbone {
+  const builder = new Builder(config);
+  const pixels = input({ shape: [null, null, 3], name: 'pixels' });
+  let tensor = builder.group('stem', () => {
+    const first = builder.convolution(pixels, { name: 'stem/convolution', kind: 'full', size: 3, channels: config.stemChannels, stride: 2 });
+    const expansion = config.stemExpansion ? { expanded: config.stemChannels } : {};
+    return builder.block(first, 'stem', { ...expansion, channels: config.stemOutput, stride: 1 }, config.stemResidual);
+  });
+  config.blocks.forEach((block, index) => {
+    const name = `block-${index + 1}`;
+    tensor = builder.group(name, () => builder.block(tensor, name, block));
+  });
+  const map = builder.group('top', () => builder.convolution(tensor, { name: 'top/convolution', kind: 'full', size: 1, channels: config.topChannels }));
+  const pooled = layers.globalAveragePooling2d({ name: 'pooled', dataFormat: 'channelsLast' }).apply(map) as SymbolicTensor;
+  return { model: model({ inputs: pixels, outputs: pooled, name: 'mobilenet-v2' }), groups: builder.groups, features: { pooled, map } };
+}

@@ -1,0 +1,12 @@
+import type { PretrainedRequest } from './load-pretrained.js';
+
+/** Names that people know, and where the weights are published. */
+export const pretrainedNames: Readonly<Record<string, PretrainedRequest>> = Object.freeze({
+  'mobilenet-v2': { backbone: 'mobilenet-v2', source: 'hf://google/mobilenet_v2_1.0_224' },
+  'bert-base': { backbone: 'bert', source: 'hf://google-bert/bert-base-uncased' },
+  'bert-tiny': { backbone: 'bert', source: 'hf://google/bert_uncased_L-2_H-128_A-2' },
+  minilm: { backbone: 'bert', source: 'hf://sentence-transformers/all-MiniLM-L6-v2' },
+  'bge-small': { backbone: 'bert', source: 'hf://BAAI/bge-small-en-v1.5' },
+  'e5-small': { backbone: 'bert', source: 'hf://intfloat/e5-small-v2' },
+  'potion-8m': { backbone: 'static-embedding', source: 'hf://minishlab/potion-base-8M' },
+});

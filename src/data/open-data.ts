@@ -1,0 +1,53 @@
+import { runtime as hereRuntime } from '#runtime';
+import { TransferKitError } from '../errors.js';
+import type { Modality } from '../inputs/input.js';
+import type { Runtime } from '../runtimes/runtime.js';
+import type { Dataset } from './dataset.js';
+import { imageFolder } from './image-folder.js';
+import { table } from './table.js';
+
+/** How the data of a modality lies on disk, and what to say when something else was given. */
+interface Opener {
+  readonly open: (path: string, runtime: Runtime) => Promise<Dataset>;
+  /** True when the place holds the other kind of thing. */
+  readonly isWrong: (path: string, runtime: Runtime) => Promise<boolean>;
+  readonly complaint: (path: string) => string;
+}
+
+const openers: Readonly<Record<Modality, Opener>> = {
+  image: {
+    open: (path, runtime) => imageFolder(path, { runtime }),
+    isWrong: async (path, runtime) => (await runtime.openFile(path)) !== undefined,
+    complaint: (path) =>
+      `an image backbone learns from a folder of photos, and "${path}" is a file.\n  Expected: a folder with one sub-folder per class.\n  Fix: pass that folder, or take a text backbone for a table.`,
+  },
+  text: {
+    open: (path, runtime) => table(path, { runtime }),
+    isWrong: async (path, runtime) => (await runtime.listFolder(path)) !== undefined,
+    complaint: (path) =>
+      `a text backbone learns from a table of texts, and "${path}" is a folder.\n  Expected: a .csv, .tsv or .jsonl file.\n  Fix: pass that file, or take an image backbone for a folder of photos.`,
+  },
+};
+
+/**
+ * The data set that a path stands for: a folder of photos for an image backbone, a table for a text backbone. A data set is
+ * given back as it is.
+ *
+ * @throws TransferKitError `bad-data` when the path holds the other kind of data or the data set is of the other modality;
+ *   and what `imageFolder` and `table` throw.
+ */
+export async function openData<M extends Modality, Target>(
+  data: string | URL | Dataset<M, Target>,
+  modality: M,
+  runtime: Runtime = hereRuntime,
+): Promise<Dataset<M, Target>> {
+  if (typeof data === 'string' || data instanceof URL) {
+    const path = String(data);
+    const opener = openers[modality];
+    if (await opener.isWrong(path, runtime)) throw new TransferKitError('bad-data', opener.complaint(path), { details: { path, modality } });
+    return (await opener.open(path, runtime)) as unknown as Dataset<M, Target>;
+  }
+  if (data.modality === modality) return data;
+  const message = `the backbone takes ${modality} and ${data.origin} holds ${String(data.modality)}.\n  Fix: take a backbone or data of the same kind.`;
+  throw new TransferKitError('bad-data', message, { details: { origin: data.origin, expected: modality, received: data.modality } });
+}

@@ -1,0 +1,137 @@
+import { runtime as hereRuntime } from '#runtime';
+import { TransferKitError } from '../errors.js';
+import type { Runtime } from '../runtimes/runtime.js';
+import { checkOptions } from './check-options.js';
+import { createDataset } from './create-dataset.js';
+import type { DataItem, Dataset, OnBadItem, SkippedItem, TextInput } from './dataset.js';
+import { guessDelimiter, guessFormat, readDelimited, readJson, readJsonLines, type Row, type Rows } from './read-rows.js';
+import { readTableText, type TableSource } from './read-table-text.js';
+import { chooseColumns, type TableColumns } from './table-columns.js';
+
+/** Settings of `table`. */
+export interface TableOptions {
+  /** Column of the texts, or two columns whose texts belong together. Guessed where the names leave no doubt. */
+  readonly text?: string | readonly [string, string];
+  /** Column of the labels. Guessed where the names leave no doubt. */
+  readonly label?: string;
+  /** What separates cells: `,` `;` tab or `|`. Default: what the header uses. */
+  readonly delimiter?: string;
+  /** What to do with a row that cannot be used. Default `error`. */
+  readonly onBadItem?: OnBadItem;
+  /** Largest size in bytes. Default 256 MiB. */
+  readonly maxBytes?: number;
+  /** Where to read. Default: the place this code runs in. */
+  readonly runtime?: Runtime;
+}
+
+/** Settings of `table` when the targets are numbers. */
+export interface NumberTableOptions extends Omit<TableOptions, 'label'> {
+  /** Column of the numbers to be predicted. */
+  readonly target: string;
+}
+
+type Cell = string | number;
+const defaultMaxBytes = 256 * 1024 ** 2;
+
+const isCell = (value: unknown): value is Cell | boolean =>
+  typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+
+/** The text of a cell, or undefined where there is none. */
+function textOf(row: Row, column: string): string | undefined {
+  const value = row.cells[column];
+  return isCell(value) && String(value).trim() !== '' ? String(value) : undefined;
+}
+
+function numberOf(row: Row, column: string): number | undefined {
+  const number = Number(textOf(row, column) ?? Number.NaN);
+  return Number.isFinite(number) ? number : undefined;
+}
+
+function inputOf(row: Row, { text }: TableColumns): TextInput | undefined {
+  if (typeof text === 'string') return textOf(row, text);
+  const [first, second] = [textOf(row, text[0]), textOf(row, text[1])];
+  return first === undefined || second === undefined ? undefined : [first, second];
+}
+
+/** How the target of a row is read, and what it should have been. */
+interface TargetReader {
+  readonly read: (row: Row, column: string) => Cell | undefined;
+  readonly expected: string;
+}
+
+const labelReader: TargetReader = { read: (row, column) => textOf(row, column)?.trim(), expected: 'a label' };
+const numberReader: TargetReader = { read: numberOf, expected: 'a number' };
+
+function itemOf(row: Row, columns: TableColumns, reader: TargetReader): DataItem<'text', Cell> | string {
+  if (row.problem !== undefined) return row.problem;
+  const input = inputOf(row, columns);
+  if (input === undefined) return `its text is empty (column ${[columns.text].flat().join(', ')})`;
+  const target = reader.read(row, columns.target);
+  if (target !== undefined) return { id: `row ${row.number}`, input, target };
+  return `column "${columns.target}" holds ${JSON.stringify(row.cells[columns.target]) ?? 'nothing'} instead of ${reader.expected}`;
+}
+
+function badRow(origin: string, id: string, reason: string): TransferKitError {
+  return new TransferKitError(
+    'bad-data',
+    `${id} of ${origin} cannot be used: ${reason}.\n  Fix: correct the row, or pass { onBadItem: 'skip' } to leave out such rows.`,
+    { details: { origin, id, reason } },
+  );
+}
+
+async function readRows(text: string, origin: string, delimiter: string | undefined): Promise<Rows> {
+  const format = delimiter === undefined ? guessFormat(text) : 'delimited';
+  if (format === 'json-lines') return readJsonLines(text);
+  if (format === 'json') return readJson(text, origin);
+  return readDelimited(text, delimiter ?? guessDelimiter(text), origin);
+}
+
+function collect({ rows, columns }: Rows, options: TableOptions & { target?: string }, origin: string): Dataset<'text', Cell> {
+  const { onBadItem = 'error' } = options;
+  const chosen = chooseColumns({ text: options.text, target: options.label ?? options.target }, columns, origin);
+  const reader = options.target === undefined ? labelReader : numberReader;
+  const items: DataItem<'text', Cell>[] = [];
+  const skipped: SkippedItem[] = [];
+  for (const row of rows) {
+    const item = itemOf(row, chosen, reader);
+    if (typeof item !== 'string') items.push(item);
+    else if (onBadItem === 'skip') skipped.push({ id: `row ${row.number}`, reason: item });
+    else throw badRow(origin, `row ${row.number}`, item);
+  }
+  return createDataset({ modality: 'text', items, origin, skipped, onBadItem });
+}
+
+function emptyTable(origin: string, skipped: number): TransferKitError {
+  const received = skipped === 0 ? 'no row below the header' : `no usable row; ${skipped} were left out`;
+  return new TransferKitError('bad-data', `${origin} holds no examples.\n  Expected: a header and at least one row.\n  Received: ${received}.`, {
+    details: { origin, skipped },
+  });
+}
+
+/**
+ * A data set from a table of texts: CSV, TSV, JSON Lines or a JSON array, as a path, as text with line breaks, or as a Blob or bytes.
+ * The kind is told by the content. With `target` instead of `label` the targets are numbers.
+ *
+ * @throws TransferKitError `not-found`; `bad-data` for a missing column (listing those there are), an unusable row or no rows;
+ *   `corrupt-file` for bytes that are not text; `too-large`; `bad-option`
+ * @example
+ * ```ts
+ * import { table } from 'transferkit/data';
+ *
+ * const tickets = await table('tickets.csv', { text: 'body', label: 'team' });
+ * const pairs = await table('sts.csv', { text: ['sentence1', 'sentence2'], target: 'score' }); // numbers
+ * ```
+ */
+export async function table(source: TableSource, options: NumberTableOptions): Promise<Dataset<'text', number>>;
+export async function table(source: TableSource, options?: TableOptions): Promise<Dataset<'text', string>>;
+export async function table(source: TableSource, options: TableOptions & { target?: string } = {}): Promise<Dataset<'text', Cell>> {
+  checkOptions('table()', options, ['text', 'label', 'target', 'delimiter', 'onBadItem', 'maxBytes', 'runtime']);
+  if (options.label !== undefined && options.target !== undefined) {
+    throw new TransferKitError('bad-option', 'table() takes label (strings) or target (numbers), not both.');
+  }
+  const { runtime = hereRuntime, maxBytes = defaultMaxBytes } = options;
+  const { text, origin } = await readTableText(source, runtime, maxBytes);
+  const dataset = collect(await readRows(text, origin, options.delimiter), options, origin);
+  if (dataset.length === 0) throw emptyTable(origin, dataset.skipped.length);
+  return dataset;
+}

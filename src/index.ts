@@ -1,0 +1,47 @@
+/**
+ * Transfer learning on TensorFlow.js: real checkpoints, image and text, fine-tuned in Node and in a browser.
+ *
+ * Five verbs: `loadPretrained`, `freezeBase`, `addHead`, `fineTune`, `evaluate`.
+ *
+ * @packageDocumentation
+ */
+
+// The five verbs
+export { loadPretrained, type LoadOptions, type PretrainedId, type PretrainedRequest } from './load-pretrained.js';
+export { freezeBase, type FreezeOptions, type GroupInfo, type Unfreeze } from './freeze-base.js';
+export { addHead, type AddHeadOptions } from './add-head.js';
+export { fineTune, type FineTuned } from './fine-tune.js';
+export { evaluate, type EvaluateOptions, type Evaluated } from './evaluate.js';
+
+// What they work on
+export { loadModel, type LoadModelOptions } from './load-model.js';
+export type { Base, Embedding, FreezeState, NormalizationMode, Provenance } from './base.js';
+export type { Branches, MetricsRecord, Model, ModelRecord, TrainingRecord } from './model.js';
+export type { Dataset, DataItem, ImageInput, OnBadItem, PixelData, RawInputs, SkippedItem, Split, SplitOptions, TensorLike, TextInput } from './data/dataset.js';
+export { TransferKitError, type TransferKitErrorCode, type TransferKitErrorOptions } from './errors.js';
+export { runtime } from '#runtime';
+export { version } from './version.js';
+
+// Training
+export type { EarlyStopping, FineTuneOptions } from './training/options.js';
+export type { PhasePlan, TrainingPlan } from './training/plan.js';
+export type { EpochRecord, TrainingHistory } from './training/history.js';
+export type { ProgressEvent } from './training/progress.js';
+
+// Heads and reports
+export { classification, type ClassificationOptions, type ClassPrediction } from './heads/classification.js';
+export type { ClassificationReport } from './evaluation/classification-report.js';
+export { correlation, type CorrelationMetrics } from './evaluation/correlation.js';
+export type { Report } from './evaluation/report.js';
+
+// Plug-ins
+export { defineBackbone, type AnyBackbone, type BackboneDefinition, type BackboneFeatures, type BuiltBackbone, type FeatureName, type LayerGroup } from './backbones/backbone.js';
+export { defineSource, type Checkpoint, type DownloadProgress, type Source, type SourceContext } from './sources/source.js';
+export { defineHead, type AnyHead, type FeatureShape, type Head, type HeadBuildContext, type HeadDefinition, type LossOptions, type Outcome, type ReportOptions } from './heads/head.js';
+export type { EncodedArray, EncodedInput, InputProcessor, InputRecipe, Modality, ProcessorContext, ProcessorFactory } from './inputs/input.js';
+export type { BackendChoice, BackendTrial, DownloadRequest, FolderEntry, ImageLimits, ProgressDisplay, RgbImage, Runtime } from './runtimes/runtime.js';
+export type { AxisLayout } from './weights/layouts.js';
+export type { ByteFile } from './weights/byte-file.js';
+export type { StoredType, TensorInfo, TensorValue } from './weights/tensor-value.js';
+export type { WeightRow, WeightTable } from './weights/fill-model.js';
+export type { JsonObject, JsonValue } from './json.js';

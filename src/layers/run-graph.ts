@@ -1,0 +1,111 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { SymbolicTensor, layers } from '@tensorflow/tfjs-layers';
+
+/** How layers are called. */
+export interface RunOptions {
+  /** Whether a layer is in training mode: dropout draws masks, normalisation uses the batch. */
+  readonly training: (layer: layers.Layer) => boolean;
+  /** The next seed for a layer that draws random numbers. Needed when a layer in training mode does. */
+  readonly random?: () => number;
+}
+
+/** Everything in inference mode. */
+export const inference: RunOptions = { training: () => false };
+
+/** One call of one layer. */
+interface Step {
+  readonly layer: layers.Layer;
+  readonly inputs: readonly SymbolicTensor[];
+  readonly outputs: readonly SymbolicTensor[];
+  /** Tensors that nothing needs after this call. */
+  readonly spent: readonly SymbolicTensor[];
+}
+
+/** All tensors of the layer call that produced this one, in the order the layer returns them. */
+function siblings(tensor: SymbolicTensor): readonly SymbolicTensor[] {
+  return tensor.sourceLayer.inboundNodes[tensor.nodeIndex]?.outputTensors ?? [tensor];
+}
+
+/** The symbolic tensors that `wanted` needs, inputs first, stopping at `given`. */
+export function topologicalOrder(wanted: readonly SymbolicTensor[], given: ReadonlySet<SymbolicTensor>): SymbolicTensor[] {
+  const order: SymbolicTensor[] = [];
+  const seen = new Set<SymbolicTensor>();
+  const stack = [...wanted].reverse().map((tensor) => ({ tensor, expanded: false }));
+  while (stack.length > 0) {
+    const top = stack[stack.length - 1]!;
+    if (seen.has(top.tensor)) {
+      stack.pop();
+    } else if (top.expanded || given.has(top.tensor)) {
+      stack.pop();
+      seen.add(top.tensor);
+      order.push(top.tensor);
+    } else {
+      top.expanded = true;
+      for (const input of top.tensor.inputs) if (!seen.has(input)) stack.push({ tensor: input, expanded: false });
+    }
+  }
+  return order;
+}
+
+/** Groups tensors into layer calls and notes after which call each tensor is spent. */
+function planSteps(given: ReadonlySet<SymbolicTensor>, wanted: readonly SymbolicTensor[]): Step[] {
+  const calls: Omit<Step, 'spent'>[] = [];
+  const done = new Set<SymbolicTensor>(given);
+  for (const tensor of topologicalOrder(wanted, given)) {
+    if (done.has(tensor)) continue;
+    const outputs = siblings(tensor);
+    for (const output of outputs) done.add(output);
+    calls.push({ layer: tensor.sourceLayer, inputs: tensor.inputs, outputs });
+  }
+  const lastUse = new Map<SymbolicTensor, number>();
+  calls.forEach((call, index) => [...call.outputs, ...call.inputs].forEach((tensor) => lastUse.set(tensor, index)));
+  const kept = new Set<SymbolicTensor>([...wanted, ...given]);
+  return calls.map((call, index) => ({
+    ...call,
+    spent: [...new Set([...call.outputs, ...call.inputs])].filter((tensor) => lastUse.get(tensor) === index && !kept.has(tensor)),
+  }));
+}
+
+const planned = new WeakMap<SymbolicTensor, Map<string, Step[]>>();
+
+/** The steps from given to wanted tensors; planned once for each pair. */
+function stepsFor(given: readonly SymbolicTensor[], wanted: readonly SymbolicTensor[]): Step[] {
+  const ids = (tensors: readonly SymbolicTensor[]): string => tensors.map((tensor) => tensor.id).join(',');
+  const key = `${ids(given)}>${ids(wanted)}`;
+  const plans = planned.get(wanted[0]!) ?? new Map<string, Step[]>();
+  planned.set(wanted[0]!, plans);
+  let steps = plans.get(key);
+  if (steps === undefined) plans.set(key, (steps = planSteps(new Set(given), wanted)));
+  return steps;
+}
+
+/**
+ * Runs part of a LayersModel's graph: from the tensors that are fed to those that are wanted, whatever lies between.
+ *
+ * tfjs's own executor runs whole models only and puts all layers in one mode; here a frozen prefix can be cut off and every
+ * layer is told its own mode. Tensors that are no longer needed are released on the way, which is what keeps a deep network's
+ * peak memory low. Call it inside `tf.tidy`. A wanted tensor that is also fed comes back as a
+ * clone, so that outputs always belong to the caller.
+ *
+ * @param feeds values by symbolic tensor; they are not disposed
+ * @returns one tensor per wanted symbolic tensor, in order
+ */
+export function runGraph(
+  feeds: ReadonlyMap<SymbolicTensor, tf.Tensor>,
+  wanted: readonly SymbolicTensor[],
+  options: RunOptions = inference,
+): tf.Tensor[] {
+  const values = new Map(feeds);
+  for (const step of stepsFor([...feeds.keys()], wanted)) {
+    const inputs = step.inputs.map((input) => values.get(input)!);
+    const keywords = { training: options.training(step.layer), random: options.random };
+    const results = step.layer.apply(inputs.length === 1 ? inputs[0]! : inputs, keywords as never) as tf.Tensor | tf.Tensor[];
+    const outputs = Array.isArray(results) ? results : [results];
+    step.outputs.forEach((output, index) => values.set(output, outputs[index]!));
+    for (const tensor of step.spent) {
+      values.get(tensor)?.dispose();
+      values.delete(tensor);
+    }
+  }
+  return wanted.map((tensor) => (feeds.has(tensor) ? tf.clone(feeds.get(tensor)!) : values.get(tensor)!));
+}

@@ -1,0 +1,108 @@
+import { runtime as defaultRuntime } from '#runtime';
+import type { AnyBackbone } from './backbones/backbone.js';
+import { findBackbone } from './backbones/index.js';
+import { Base, type FreezeState } from './base.js';
+import { TransferKitError } from './errors.js';
+import type { HeadDefinition } from './heads/head.js';
+import { findHead } from './heads/index.js';
+import type { InputRecipe, Modality } from './inputs/input.js';
+import { parseJsonObject } from './weights/read-json.js';
+import type { JsonObject } from './json.js';
+import { openCheckpoint, type LoadOptions } from './load-pretrained.js';
+import type { MetricsRecord, Model, ModelRecord, TrainingRecord } from './model.js';
+import type { Runtime } from './runtimes/runtime.js';
+import type { Checkpoint, Source } from './sources/source.js';
+import type { AnyModel } from './training/weight-set.js';
+import { addHead } from './add-head.js';
+import { fillModel } from './weights/fill-model.js';
+
+/** Options of `loadModel`. */
+export interface LoadModelOptions extends LoadOptions {
+  /** Families of your own that the model was made with. */
+  readonly backbones?: readonly AnyBackbone[];
+  /** Heads of your own that the model was made with. */
+  readonly heads?: readonly HeadDefinition[];
+}
+
+/** The part of a saved config that builds the model again. */
+interface SavedModel {
+  readonly format: number;
+  readonly backbone: { readonly name: string; readonly config: JsonObject };
+  readonly head: { readonly name: string; readonly config: JsonObject };
+  readonly input: InputRecipe;
+  readonly freeze: FreezeState;
+  readonly base: { readonly origin: string; readonly revision: string; readonly license?: string };
+}
+
+/**
+ * Loads a model that `model.save` wrote: from a folder, or from a repository of the Hub. It predicts what it predicted before,
+ * and can be trained further.
+ *
+ * @param from a path, `file://...`, or `hf://owner/repo`
+ * @throws TransferKitError `not-found`, `bad-config` for a folder that is not a saved model or was written by a newer version,
+ *   `unknown-name` for a backbone or head of your own that was not passed, `corrupt-file`, `weight-mismatch`
+ * @example
+ * ```ts
+ * import { loadModel } from 'transferkit';
+ *
+ * using model = await loadModel('flowers-model');
+ * console.log(await model.predict('new.jpg'));
+ * ```
+ */
+export async function loadModel<M extends Modality = Modality, Label extends string = string>(from: string | Source, options: LoadModelOptions = {}): Promise<Model<M, Label>> {
+  const runtime = options.runtime ?? defaultRuntime;
+  const backend = await runtime.chooseBackend(options.backend);
+  const checkpoint = await openCheckpoint(from, runtime, options);
+  try {
+    const saved = savedPart(checkpoint);
+    const base = await restoreBase(saved, checkpoint, { runtime, backend }, options.backbones);
+    return (await restoreModel(saved, base, checkpoint, options.heads)) as unknown as Model<M, Label>;
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+function savedPart({ config, origin }: Checkpoint): SavedModel {
+  const saved = config['transferkit'] as unknown as SavedModel | undefined;
+  const complain = (what: string, fix: string): TransferKitError => new TransferKitError('bad-config', `${origin} ${what}.\n  Fix: ${fix}`, { details: { origin } });
+  if (saved === undefined) throw complain('is not a model that TransferKit saved: its config.json has no "transferkit" part', 'load a published checkpoint with loadPretrained');
+  if (saved.format !== 1) throw complain(`has format ${saved.format}; this version reads format 1`, 'install a newer version of transferkit');
+  const missing = ['backbone', 'head', 'input', 'freeze', 'base'].filter((part) => typeof saved[part as keyof SavedModel] !== 'object');
+  if (missing.length > 0) throw complain(`lacks ${missing.join(', ')} in its config.json`, 'save the model again');
+  return saved;
+}
+
+async function restoreBase(saved: SavedModel, checkpoint: Checkpoint, place: { runtime: Runtime; backend: Base['parts']['backend'] }, own: readonly AnyBackbone[] = []): Promise<Base> {
+  const family = own.find((definition) => definition.name === saved.backbone.name) ?? (await findBackbone(saved.backbone.name));
+  const processor = await family.processor(saved.input, { runtime: place.runtime, file: (path) => checkpoint.file(path) });
+  const license = await checkpoint.file('LICENSE');
+  const provenance = { ...saved.base, ...(license === undefined ? {} : { licenseText: new TextDecoder().decode(license) }) };
+  const base = new Base({ family, config: saved.backbone.config, built: family.build(saved.backbone.config), processor, provenance, ...place });
+  if (saved.freeze.learns.length === base.freeze.learns.length) base.freeze = saved.freeze;
+  return base;
+}
+
+async function restoreModel(saved: SavedModel, base: Base, checkpoint: Checkpoint, own: readonly HeadDefinition[] = []): Promise<AnyModel> {
+  try {
+    const definition = own.find((head) => head.name === saved.head.name) ?? (await findHead(saved.head.name));
+    const model = addHead(base, definition.restore(saved.head.config)) as AnyModel;
+    const names = [...model.weights().keys()];
+    const table = { detect: () => true, rows: () => names.map((name) => [name, name, 'copy'] as const), ignore: [] };
+    await fillModel({ family: saved.backbone.name, weights: model.weights(), checkpoint, tables: { transferkit: table }, config: saved.backbone.config });
+    model.record = await savedRecord(checkpoint);
+    return model;
+  } catch (error) {
+    base.dispose();
+    throw error;
+  }
+}
+
+/** What was written beside the weights. Shown, never computed with. */
+async function savedRecord(checkpoint: Checkpoint): Promise<ModelRecord> {
+  const read = async <T>(path: string): Promise<T | undefined> => {
+    const bytes = await checkpoint.file(path);
+    return bytes === undefined ? undefined : (parseJsonObject(bytes, path) as unknown as T);
+  };
+  const [training, metrics] = await Promise.all([read<TrainingRecord>('training.json'), read<MetricsRecord>('metrics.json')]);
+  return { ...(training === undefined ? {} : { training }), ...(metrics === undefined ? {} : { metrics }) };
+}

@@ -1,0 +1,115 @@
+import * as tfLayers from '@tensorflow/tfjs-layers';
+import { runtime as defaultRuntime } from '#runtime';
+import type { AnyBackbone } from './backbones/backbone.js';
+import { findBackbone, matchBackbone } from './backbones/index.js';
+import { Base } from './base.js';
+import { pretrainedNames } from './catalogue.js';
+import type { Modality } from './inputs/input.js';
+import type { JsonObject } from './json.js';
+import { unknownName } from './nearest-name.js';
+import { namedWeights } from './layers/named-weights.js';
+import type { Runtime } from './runtimes/runtime.js';
+import { openSource } from './sources/index.js';
+import type { Checkpoint, DownloadProgress, Source } from './sources/source.js';
+import { fillModel } from './weights/fill-model.js';
+
+/** A backbone and where its weights come from, when a string does not say enough. */
+export interface PretrainedRequest<M extends Modality = Modality> {
+  /** A family by name or definition. Default: the one that recognises the checkpoint. */
+  readonly backbone?: string | AnyBackbone<M>;
+  readonly source: string | Source;
+  /** Settings that overrule those of the checkpoint: `{ pooling: 'cls' }`, `{ features: 'conv_pw_13_relu' }`. */
+  readonly config?: JsonObject;
+  /** Settings that overrule the input recipe: `{ maxLength: 64 }`. */
+  readonly input?: JsonObject;
+}
+
+/** A known name (`'mobilenet-v2'`), `'hf://owner/repo@revision'`, a path or address, or a request. */
+export type PretrainedId = string | PretrainedRequest;
+
+/** Options of `loadPretrained`. */
+export interface LoadOptions {
+  /** tfjs backend: `wasm`, `cpu`, `tensorflow`, `webgpu`. Default: the best that works here. */
+  readonly backend?: string;
+  readonly runtime?: Runtime;
+  /** Never touch the network; use what is cached. */
+  readonly offline?: boolean;
+  /** Folder of the download cache. */
+  readonly cacheDir?: string;
+  /** Access token of the Hub. Default: the environment's `HF_TOKEN`. */
+  readonly token?: string;
+  /** Address of the Hub or of a mirror. */
+  readonly endpoint?: string;
+  readonly signal?: AbortSignal;
+  /** Told of bytes as they arrive. */
+  readonly onDownload?: (event: DownloadProgress) => void;
+}
+
+/** Names of the options that belong to loading. */
+export const loadOptionNames = ['backend', 'runtime', 'offline', 'cacheDir', 'token', 'endpoint', 'signal', 'onDownload'] as const satisfies readonly (keyof LoadOptions)[];
+
+/**
+ * Loads a pretrained backbone, without a head: published weights in a network that can be trained.
+ *
+ * @param id a known name, `hf://owner/repo`, the path of a folder or file, or a request that names backbone and source
+ * @throws TransferKitError `unknown-name`, `not-found`, `unauthorized`, `network`, `offline`, `corrupt-file`, `bad-config`,
+ *   `weight-mismatch`
+ * @example
+ * ```ts
+ * import { loadPretrained } from 'transferkit';
+ *
+ * const base = await loadPretrained('./all-MiniLM-L6-v2'); // or 'hf://sentence-transformers/all-MiniLM-L6-v2'
+ * console.log(base.describe());
+ * ```
+ */
+export async function loadPretrained<M extends Modality>(id: PretrainedRequest<M> & { readonly backbone: AnyBackbone<M> }, options?: LoadOptions): Promise<Base<M>>;
+export async function loadPretrained<M extends Modality = Modality>(id: PretrainedId, options?: LoadOptions): Promise<Base<M>>;
+export async function loadPretrained(id: PretrainedId, options: LoadOptions = {}): Promise<Base> {
+  const runtime = options.runtime ?? defaultRuntime;
+  const backend = await runtime.chooseBackend(options.backend);
+  const request = typeof id === 'string' ? pretrainedNames[id] ?? { source: id } : id;
+  const checkpoint = await openCheckpoint(request.source, runtime, options);
+  try {
+    const family = request.backbone === undefined ? await matchBackbone(checkpoint) : await findBackbone(request.backbone);
+    return await buildBase(family, checkpoint, request, { runtime, backend });
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+/** Opens a checkpoint with the options of loading. */
+export function openCheckpoint(source: string | Source, runtime: Runtime, options: LoadOptions): Promise<Checkpoint> {
+  const { offline, cacheDir, token, endpoint, signal, onDownload } = options;
+  const given = Object.entries({ offline, cacheDir, token, endpoint, signal, onProgress: onDownload }).filter(([, value]) => value !== undefined);
+  return openSource(source, { runtime, ...Object.fromEntries(given) });
+}
+
+/** The family's config with the caller's settings, which must be settings that the family has. */
+function overrideConfig(family: AnyBackbone, config: JsonObject, overrides: JsonObject = {}): JsonObject {
+  for (const name of Object.keys(overrides)) if (!(name in config)) throw unknownName(`setting of ${family.name}`, name, Object.keys(config));
+  return { ...config, ...overrides };
+}
+
+async function buildBase(family: AnyBackbone, checkpoint: Checkpoint, request: PretrainedRequest, { runtime, backend }: Pick<Base['parts'], 'runtime' | 'backend'>): Promise<Base> {
+  const config = overrideConfig(family, (await family.parse(checkpoint)) as JsonObject, request.config);
+  const recipe = { ...(await family.input(config, checkpoint)), ...request.input };
+  const processor = await family.processor(recipe, { runtime, file: (path) => checkpoint.file(path) });
+  const built = family.build(config);
+  try {
+    await fillModel({ family: family.name, weights: namedWeights(built.model), checkpoint, tables: family.weights, config });
+  } catch (error) {
+    built.model.dispose();
+    throw error;
+  }
+  return new Base({ family, config, built, processor, provenance: await provenanceOf(checkpoint), runtime, backend });
+}
+
+async function provenanceOf(checkpoint: Checkpoint): Promise<Base['provenance']> {
+  const { origin, revision, license } = checkpoint;
+  const files = await Promise.all(['LICENSE', 'LICENSE.md', 'LICENSE.txt'].map((path) => checkpoint.file(path)));
+  const text = files.find((file) => file !== undefined);
+  return { origin, revision, ...(license === undefined ? {} : { license }), ...(text === undefined ? {} : { licenseText: new TextDecoder().decode(text) }) };
+}
+
+/** tfjs registers its gradients when tfjs-layers is imported; this keeps the import from being dropped. */
+export const gradientsFrom = tfLayers.version_layers;

@@ -1,0 +1,166 @@
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+import type { Base, Embedding } from './base.js';
+import type { RawInputs } from './data/dataset.js';
+import { TransferKitError } from './errors.js';
+import type { Report } from './evaluation/report.js';
+import type { ClassificationReport } from './evaluation/classification-report.js';
+import type { ClassPrediction } from './heads/classification.js';
+import type { Head } from './heads/head.js';
+import { headOutputs } from './head-outputs.js';
+import { encodeAll } from './inputs/encode.js';
+import type { EncodedInput, Modality } from './inputs/input.js';
+import type { JsonObject } from './json.js';
+import { namedWeights } from './layers/named-weights.js';
+import type { TrainingHistory } from './training/history.js';
+import type { TrainingPlan } from './training/plan.js';
+import { saveModel } from './save-model.js';
+
+/** How a model was trained, as plain data. */
+export interface TrainingRecord {
+  /** Where the training examples came from. */
+  readonly data: string;
+  /** Training examples per label; empty where targets are not labels. */
+  readonly classCounts: Readonly<Record<string, number>>;
+  /** The recipe. */
+  readonly plan: Omit<TrainingPlan, 'describe'>;
+  readonly history: TrainingHistory;
+}
+
+/** How a model was judged, as plain data. */
+export interface MetricsRecord {
+  /** Where the examples came from. */
+  readonly data: string;
+  readonly count: number;
+  /** Headline figures by name. */
+  readonly figures: Readonly<Record<string, number>>;
+  /** The whole report. */
+  readonly report: JsonObject;
+}
+
+/** What happened to a model: kept with it, and written by `save`. */
+export interface ModelRecord {
+  /** The last `fineTune`. */
+  readonly training?: TrainingRecord;
+  /** The last `evaluate`. */
+  readonly metrics?: MetricsRecord;
+}
+
+/**
+ * A base with a head: it predicts. Made by `addHead`, `fineTune` or `loadModel`.
+ *
+ * @typeParam M - `'image'` or `'text'`
+ * @typeParam Target - what examples are labelled with; for a classifier the union of its labels
+ */
+export class Model<M extends Modality = Modality, Target = string, Prediction = ClassPrediction<Target & string>, R extends Report = ClassificationReport<Target & string>>
+  implements Disposable
+{
+  readonly base: Base<M>;
+  readonly head: Head<Target, Prediction, R>;
+  /** @internal */ readonly headModel: LayersModel;
+  /** Training recipe, history and metrics so far. */
+  record: ModelRecord = {};
+  /** A training run is under way. @internal */ busy = false;
+  #disposed = false;
+
+  /** @internal */
+  constructor(base: Base<M>, head: Head<Target, Prediction, R>, headModel: LayersModel) {
+    this.base = base;
+    this.head = head;
+    this.headModel = headModel;
+    base.holders++;
+  }
+
+  /** True after `dispose()`. */
+  get isDisposed(): boolean {
+    return this.#disposed;
+  }
+
+  /** The labels of a classifier, in the order of its scores; empty for other tasks. */
+  get labels(): readonly (Target & string)[] {
+    return (this.head.card.labels ?? []) as readonly (Target & string)[];
+  }
+
+  /**
+   * Predicts for one input or for many, in batches of alike size. An array is always a list of inputs.
+   *
+   * @param inputs a photo (path, file URL, bytes, Blob, pixels, tensor) or a sentence, or an array of them; for a head that
+   *   compares pairs, one `[a, b]` or an array of such
+   * @returns plain data, one prediction an input: `{ label, confidence, scores }` for a classifier
+   * @throws TransferKitError `bad-input`, `corrupt-file`, `not-found`, `too-large`, `disposed`
+   */
+  predict(input: Branches<RawInputs[M]>): Promise<Prediction>;
+  predict(inputs: readonly Branches<RawInputs[M]>[]): Promise<Prediction[]>;
+  async predict(inputs: unknown): Promise<Prediction | Prediction[]> {
+    this.assertUsable();
+    const one = isOne(inputs, this.head.branches);
+    const examples = (one ? [inputs] : inputs) as readonly unknown[];
+    const branches = await encodeBranches(this.base, this.head.branches, examples);
+    const outputs = await headOutputs(this, branches);
+    const predictions = outputs.map((output, index) => this.head.decode(output, branches[index]!));
+    return one ? predictions[0]! : predictions;
+  }
+
+  /** Features of the base for one input or many; see `Base.embed`. After `fineTune` these are the features it learnt. */
+  embed(inputs: RawInputs[M] | readonly RawInputs[M][]): Promise<Embedding> {
+    this.assertUsable();
+    return this.base.embed(inputs);
+  }
+
+  /**
+   * Writes the model as one portable folder: weights, config, tokenizer or processor, labels, training record, metrics, licence
+   * of the base and a model card. It loads with neither the original source nor the network. The folder appears whole or not
+   * at all; one that was there is replaced.
+   *
+   * @param path a folder's path, or `file://` and a path
+   * @throws TransferKitError `storage`, `disposed`
+   */
+  async save(path: string): Promise<void> {
+    this.assertUsable();
+    await saveModel(this, path);
+  }
+
+  /** All weights of base and head by their saved names. @internal */
+  weights() {
+    this.assertUsable();
+    const prefixed = (prefix: string, weights: ReturnType<typeof namedWeights>) => [...weights].map(([name, weight]) => [`${prefix}/${name}`, weight] as const);
+    return new Map([...prefixed('base', this.base.weights()), ...prefixed('head', namedWeights(this.headModel))]);
+  }
+
+  /** @internal */
+  assertUsable(): void {
+    if (this.#disposed || this.base.isDisposed) throw new TransferKitError('disposed', 'this model was disposed; load or train it again to use it');
+  }
+
+  /** Frees the head, and the base with the last model on it. Idempotent. */
+  dispose(): void {
+    if (this.#disposed) return;
+    if (this.busy) throw new TransferKitError('bad-option', 'this model is being trained; abort the training and wait for it before dispose()');
+    this.#disposed = true;
+    this.headModel.dispose();
+    if (--this.base.holders === 0) this.base.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/** One input, or the inputs of a head with several branches. */
+export type Branches<Raw> = Raw | readonly Raw[];
+
+/** Whether `predict` was given one example rather than a list. A pair of inputs is one example where pairs are compared. */
+function isOne(inputs: unknown, branches: number): boolean {
+  return !Array.isArray(inputs) || (branches > 1 && inputs.length === branches && !Array.isArray(inputs[0]));
+}
+
+/** Encodes examples of one or more branches: per example, one encoded input a branch. */
+export async function encodeBranches(base: Base<Modality>, branches: number, examples: readonly unknown[]): Promise<EncodedInput[][]> {
+  if (branches === 1) return (await encodeAll(base.parts.processor, examples)).map((encoded) => [encoded]);
+  for (const example of examples) {
+    if (!Array.isArray(example) || example.length !== branches) {
+      throw new TransferKitError('bad-input', `this head takes ${branches} inputs an example.\n  Received: ${Array.isArray(example) ? `${example.length} inputs` : typeof example}`);
+    }
+  }
+  const flat = await encodeAll(base.parts.processor, (examples as readonly (readonly unknown[])[]).flat());
+  return examples.map((_, index) => flat.slice(index * branches, (index + 1) * branches));
+}

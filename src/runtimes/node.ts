@@ -1,0 +1,33 @@
+import type { Runtime } from './runtime.js';
+import { backends } from './node/backends.js';
+import { download } from './node/download.js';
+import { joinPath, listFolder, openFile, sha256 } from './node/files.js';
+import { decodeImage } from './node/images.js';
+import { progress } from './node/progress.js';
+import { writeFolder } from './node/write-folder.js';
+
+/**
+ * Node: tfjs-node, wasm or cpu; files of the disk; pictures through sharp; downloads kept in a folder.
+ *
+ * @example
+ * ```ts
+ * import { runtime } from 'transferkit/node';
+ *
+ * await runtime.chooseBackend();
+ * console.log(runtime.describe()); // wasm (SIMD) on Node 20.20.2; tfjs-node not installed
+ * ```
+ */
+export const runtime: Runtime = Object.freeze<Runtime>({
+  name: 'node',
+  chooseBackend: (wanted) => backends.chooseBackend(wanted),
+  describe: () => backends.describe(),
+  openFile,
+  listFolder,
+  joinPath,
+  writeFolder,
+  decodeImage,
+  download,
+  sha256,
+  environment: (name) => process.env[name],
+  progress: (title) => progress(title),
+});

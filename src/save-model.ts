@@ -1,0 +1,83 @@
+import type { LayerVariable } from '@tensorflow/tfjs-layers';
+import type { Modality } from './inputs/input.js';
+import { modelCard, type ModelCardFacts } from './model-card.js';
+import type { AnyModel } from './training/weight-set.js';
+import { version } from './version.js';
+import type { TensorValue } from './weights/tensor-value.js';
+import { writeSafetensors } from './weights/safetensors.js';
+
+const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
+const json = (value: unknown): Uint8Array => encode(`${JSON.stringify(value, null, 2)}\n`);
+
+async function readWeights(weights: ReadonlyMap<string, LayerVariable>): Promise<Map<string, TensorValue>> {
+  const values = new Map<string, TensorValue>();
+  for (const [name, weight] of weights) {
+    const tensor = weight.read();
+    values.set(name, { shape: tensor.shape, values: (await tensor.data()) as Float32Array | Int32Array });
+  }
+  return values;
+}
+
+/** What `config.json` of a saved model says: enough to build it again, and what the Hub shows. */
+export function savedConfig(model: AnyModel) {
+  const { base, head } = model;
+  const { family, config, processor, provenance } = base.parts;
+  const { labels } = head.card;
+  const { licenseText: _text, ...origin } = provenance;
+  return {
+    model_type: 'transferkit',
+    transferkit: {
+      format: 1,
+      version,
+      backbone: { name: family.name, config },
+      head: { name: head.name, config: head.config },
+      input: processor.recipe,
+      freeze: base.freeze,
+      base: origin,
+    },
+    ...(labels === undefined ? {} : { id2label: Object.fromEntries(labels.entries()), label2id: Object.fromEntries([...labels.entries()].map(([id, label]) => [label, id])) }),
+  };
+}
+
+/** The facts of the model card. */
+function cardFacts(model: AnyModel, name: string): ModelCardFacts {
+  const { base, head, record } = model;
+  const { family, provenance } = base.parts;
+  const { licenseText: _text, ...origin } = provenance;
+  const { training, metrics } = record;
+  return {
+    name,
+    modality: base.modality,
+    pipelineTag: head.card.pipelineTag[base.modality as Modality],
+    branches: head.branches,
+    ...(head.card.labels === undefined ? {} : { labels: head.card.labels }),
+    base: { family: family.name, ...origin },
+    ...(training === undefined ? {} : { training: { data: training.data, examples: training.plan.examples, classCounts: training.classCounts, recipe: training.plan.decisions } }),
+    ...(metrics === undefined ? {} : { metrics: { data: metrics.data, count: metrics.count, values: metrics.figures } }),
+  };
+}
+
+/**
+ * The files of a saved model by name; see `Model.save`.
+ * @param name what the model card calls it
+ */
+export async function savedFiles(model: AnyModel, name: string): Promise<Map<string, Uint8Array>> {
+  const { base, record } = model;
+  const { processor, provenance } = base.parts;
+  const files = new Map<string, Uint8Array>(processor.files);
+  files.set('config.json', json(savedConfig(model)));
+  files.set('model.safetensors', writeSafetensors(await readWeights(model.weights()), { format: 'transferkit' }));
+  if (record.training !== undefined) files.set('training.json', json(record.training));
+  if (record.metrics !== undefined) files.set('metrics.json', json(record.metrics));
+  if (provenance.licenseText !== undefined) files.set('LICENSE', encode(provenance.licenseText));
+  files.set('README.md', encode(modelCard(cardFacts(model, name))));
+  return files;
+}
+
+/** The last part of a path. */
+const nameOf = (path: string): string => path.replace(/[\\/]+$/, '').split(/[\\/]/).at(-1) ?? path;
+
+/** Writes a model's folder; see `Model.save`. */
+export async function saveModel(model: AnyModel, path: string): Promise<void> {
+  await model.base.parts.runtime.writeFolder(path, await savedFiles(model, nameOf(path)));
+}

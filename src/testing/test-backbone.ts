@@ -1,0 +1,198 @@
+import type { LayerVariable } from '@tensorflow/tfjs-layers';
+import { runtime as defaultRuntime } from '#runtime';
+import type { AnyBackbone } from '../backbones/backbone.js';
+import { evaluate } from '../evaluate.js';
+import { fineTune } from '../fine-tune.js';
+import { freezeBase, type Unfreeze } from '../freeze-base.js';
+import type { JsonObject } from '../json.js';
+import { loadModel } from '../load-model.js';
+import { namedWeights } from '../layers/named-weights.js';
+import type { Runtime } from '../runtimes/runtime.js';
+import { defineSource, type Source } from '../sources/source.js';
+import { savedFiles } from '../save-model.js';
+import type { AnyModel } from '../training/weight-set.js';
+import { memoryFile } from '../weights/byte-file.js';
+import { openCheckpointFiles } from '../weights/checkpoint-files.js';
+import { applyLayout } from '../weights/layouts.js';
+import { fillModel } from '../weights/fill-model.js';
+import { depthMultiplier } from '../weights/weight-mismatch.js';
+import { check, registerCases, type ConformanceCase, type ConformanceOptions } from './conformance.js';
+import { expectFailure, expectNoLeaks } from './expect-no-leaks.js';
+import { tinyCheckpoint } from './tiny-checkpoint.js';
+import { tinyBase, tinyModel, tinySamples } from './tiny-model.js';
+
+/** Options of `testBackbone`. */
+export interface TestBackboneOptions extends ConformanceOptions {
+  readonly runtime?: Runtime;
+}
+
+type Values = Map<string, Float32Array>;
+
+const readAll = (weights: ReadonlyMap<string, LayerVariable>): Values => new Map([...weights].map(([name, weight]) => [name, Float32Array.from(weight.read().dataSync())]));
+const sameBits = (a: Float32Array, b: Float32Array): boolean => a.length === b.length && new Uint8Array(a.buffer).every((byte, index) => byte === new Uint8Array(b.buffer)[index]);
+
+/** The groups' names, and for each weight the group it belongs to. */
+function weightGroups(model: AnyModel): Map<string, number> {
+  return new Map(model.base.parts.built.groups.flatMap((group, index) => group.layers.flatMap((layer) => layer.weights.map((weight) => [weight.originalName, index] as const))));
+}
+
+async function builds(family: AnyBackbone): Promise<void> {
+  const built = family.build(family.tiny.config as JsonObject);
+  const grouped = built.groups.flatMap((group) => group.layers);
+  check(new Set(grouped).size === grouped.length, 'a layer is in two groups');
+  for (const layer of built.model.layers) check(layer.weights.length === 0 || grouped.includes(layer), `layer "${layer.name}" has weights and is in no group`);
+  check(new Set(built.groups.map((group) => group.name)).size === built.groups.length, 'two groups have one name');
+  check(built.features.pooled.shape.length === 2, `pooled features have shape [${built.features.pooled.shape.join(', ')}], expected [batch, features]`);
+  namedWeights(built.model);
+  built.model.dispose();
+  return Promise.resolve();
+}
+
+async function fills(family: AnyBackbone): Promise<void> {
+  for (const [layout, table] of Object.entries(family.weights)) {
+    const config = family.tiny.config as JsonObject;
+    const { model } = family.build(config);
+    const weights = namedWeights(model);
+    const checkpoint = tinyCheckpoint(table, config, weights);
+    await fillModel({ family: family.name, weights, checkpoint, tables: { [layout]: { ...table, detect: () => true } }, config });
+    for (const [ours, theirs, axes] of table.rows(config, new Set(checkpoint.tensors.keys()))) {
+      const expected = applyLayout(await checkpoint.tensor(theirs), axes, depthMultiplier(weights.get(ours)!.shape))!;
+      check(sameBits(Float32Array.from(weights.get(ours)!.read().dataSync()), Float32Array.from(expected.values)), `${layout}: "${ours}" was not filled from "${theirs}"`);
+    }
+    const [first] = checkpoint.tensors.keys();
+    const lacking = { ...checkpoint, tensors: new Map([...checkpoint.tensors].filter(([name]) => name !== first)) };
+    await expectFailure(() => fillModel({ family: family.name, weights, checkpoint: lacking, tables: { [layout]: { ...table, detect: () => true } }, config }), 'weight-mismatch', first!);
+    model.dispose();
+  }
+}
+
+/** A source over the files of a saved model. */
+function sourceOf(files: ReadonlyMap<string, Uint8Array>): Source {
+  const open = (name: string) => Promise.resolve(files.has(name) ? memoryFile(files.get(name)!, name) : undefined);
+  const set = { origin: 'saved', revision: 'saved', names: [...files.keys()], open };
+  return defineSource({ apiVersion: 1, name: 'saved', open: () => openCheckpointFiles(set) });
+}
+
+async function savesAndLoads(family: AnyBackbone, runtime: Runtime): Promise<void> {
+  const model = await tinyModel(family, runtime);
+  const inputs = tinySamples(family).items.map((item) => item.input);
+  const before = await model.predict(inputs);
+  const files = await savedFiles(model, 'saved');
+  model.dispose();
+  const loaded = await loadModel(sourceOf(files), { runtime, backbones: [family] });
+  const after = await loaded.predict(inputs as never);
+  loaded.dispose();
+  check(JSON.stringify(before) === JSON.stringify(after), 'a model that was saved and loaded predicts something else');
+}
+
+/** The ways of freezing that every family must keep its word in. */
+function freezingModes(groups: readonly { readonly name: string }[]): [string, Unfreeze, 'inference' | 'batch'][] {
+  const middle = groups[Math.floor(groups.length / 2)]!.name;
+  return [
+    ['none', 'none', 'inference'],
+    ['all', 'all', 'inference'],
+    ['all, batch statistics', 'all', 'batch'],
+    ['last 1', { last: 1 }, 'batch'],
+    [`from ${middle}`, { from: middle }, 'inference'],
+    [`from ${middle}, batch statistics`, { from: middle }, 'batch'],
+    [`only ${middle}`, ({ name }) => name === middle, 'batch'],
+  ];
+}
+
+/** Trains two steps and compares every weight of the base, bit by bit, with what it was. */
+async function frozenStaysFrozen(family: AnyBackbone, runtime: Runtime): Promise<void> {
+  const { groups } = family.build(family.tiny.config as JsonObject);
+  for (const [mode, unfreeze, normalization] of freezingModes(groups)) {
+    const model = await tinyModel(family, runtime);
+    freezeBase(model.base, { unfreeze, normalization });
+    const learns = model.base.freeze.learns;
+    const before = readAll(model.base.weights());
+    await fineTune(model, tinySamples(family) as never, { epochs: 1, headEpochs: 1, batchSize: 4, validation: 0, progress: false, learningRate: 0.01, weightDecay: 0.1 });
+    const groupOf = weightGroups(model);
+    const trained = new Set(model.base.parts.built.model.layers.flatMap((layer) => layer.trainableWeights.map((weight) => weight.originalName)));
+    for (const [name, after] of readAll(model.base.weights())) {
+      const same = sameBits(before.get(name)!, after);
+      const mayMove = learns[groupOf.get(name)!]!;
+      check(mayMove || same, `freezing ${mode}: frozen weight "${name}" changed`);
+      check(!mayMove || !same || !trained.has(name) || after.every((value) => value === 0) || isIdle(after), `freezing ${mode}: learning weight "${name}" did not change`);
+      check(mayMove || normalization === 'batch' || trained.has(name) || same, `freezing ${mode}: statistics "${name}" moved`);
+    }
+    model.dispose();
+  }
+}
+
+/** A weight that no sample touches (an unused position or token) has no gradient; its numbers stay. */
+const isIdle = (values: Float32Array): boolean => values.length === 0;
+
+async function overfits(family: AnyBackbone, runtime: Runtime): Promise<void> {
+  const model = await tinyModel(family, runtime);
+  const data = tinySamples(family);
+  await fineTune(model, data as never, { unfreeze: 'all', epochs: 60, headEpochs: 20, batchSize: 8, learningRate: 0.01, validation: 0, progress: false });
+  const { metrics } = await evaluate(model, data as never);
+  model.dispose();
+  check(metrics['accuracy'] === 1, `eight samples could not be learnt by heart: accuracy ${metrics['accuracy']}`);
+}
+
+async function sameSeedSameCurve(family: AnyBackbone, runtime: Runtime): Promise<void> {
+  const curve = async (seed: number): Promise<string> => {
+    const model = await tinyModel(family, runtime);
+    const { history } = await fineTune(model, tinySamples(family) as never, { unfreeze: 'all', epochs: 3, headEpochs: 1, batchSize: 4, learningRate: 0.005, validation: 0, seed, progress: false });
+    model.dispose();
+    return JSON.stringify(history.epochs.map((epoch) => epoch.loss));
+  };
+  const first = await curve(1);
+  check(first === (await curve(1)), 'the same seed gave another curve');
+  check(first !== (await curve(2)), 'another seed gave the same curve');
+}
+
+async function leaksNothing(family: AnyBackbone, runtime: Runtime): Promise<void> {
+  await runtime.chooseBackend();
+  await expectNoLeaks(async () => {
+    const model = await tinyModel(family, runtime);
+    const data = tinySamples(family);
+    await fineTune(model, data as never, { unfreeze: { last: 1 }, epochs: 2, headEpochs: 1, validation: 0.5, progress: false });
+    await evaluate(model, data as never);
+    await model.predict(data.items[0]!.input);
+    await model.embed(data.items.map((item) => item.input));
+    model.dispose();
+  });
+}
+
+async function disposedIsRefused(family: AnyBackbone, runtime: Runtime): Promise<void> {
+  const base = await tinyBase(family, runtime);
+  base.dispose();
+  base.dispose();
+  await expectFailure(() => base.embed(tinySamples(family).items[0]!.input), 'disposed', family.name);
+}
+
+/**
+ * The cases of the backbone contract: builds, fills, saves, freezes, learns, leaks nothing, is deterministic.
+ */
+export function backboneCases(family: AnyBackbone, runtime: Runtime = defaultRuntime): ConformanceCase[] {
+  return [
+    { name: 'builds, every weight in one group', run: () => builds(family) },
+    { name: 'fills from a tiny checkpoint of every layout', run: () => fills(family) },
+    { name: 'saves and loads', run: () => savesAndLoads(family, runtime) },
+    { name: 'frozen weights and statistics stay bit-identical in every freezing mode', run: () => frozenStaysFrozen(family, runtime) },
+    { name: 'learns eight samples by heart', run: () => overfits(family, runtime) },
+    { name: 'same seed, same curve', run: () => sameSeedSameCurve(family, runtime) },
+    { name: 'leaks no tensor', run: () => leaksNothing(family, runtime) },
+    { name: 'refuses use after dispose', run: () => disposedIsRefused(family, runtime) },
+  ];
+}
+
+/**
+ * Registers the conformance suite of a backbone family with your test runner.
+ * @example
+ * ```ts
+ * import { test } from 'vitest';
+ * import { mobilenetV2 } from 'transferkit/backbones/mobilenet-v2';
+ * import { testBackbone } from 'transferkit/testing';
+ *
+ * testBackbone(mobilenetV2, { test });
+ * ```
+ */
+export function testBackbone(family: AnyBackbone, options: TestBackboneOptions = {}): void {
+  registerCases(family.name, backboneCases(family, options.runtime), options);
+}
+
