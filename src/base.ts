@@ -8,6 +8,7 @@ import { runExamples, sameSizeRows } from './inference.js';
 import type { EncodedInput, InputProcessor, Modality } from './inputs/input.js';
 import { encodeAll } from './inputs/encode.js';
 import type { JsonObject } from './json.js';
+import { disposeModel } from './layers/dispose-model.js';
 import { namedWeights } from './layers/named-weights.js';
 
 /** Features of one or many inputs: row-major `values`, one row an input. */
@@ -164,7 +165,7 @@ export class Base<M extends Modality = Modality> implements Disposable {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.parts.built.model.dispose();
+    disposeModel(this.parts.built.model);
   }
 
   [Symbol.dispose](): void {

@@ -83,15 +83,17 @@ async function restoreBase(saved: SavedModel, checkpoint: Checkpoint, place: { r
 }
 
 async function restoreModel(saved: SavedModel, base: Base, checkpoint: Checkpoint, own: readonly HeadDefinition[] = []): Promise<AnyModel> {
+  let model: AnyModel | undefined;
   try {
-    const definition = own.find((head) => head.name === saved.head.name) ?? (await findHead(saved.head.name));
-    const model = addHead(base, definition.restore(saved.head.config)) as AnyModel;
+    const definition = await findHead(saved.head.name, own);
+    model = addHead(base, definition.restore(saved.head.config)) as AnyModel;
     const names = [...model.weights().keys()];
     const table = { detect: () => true, rows: () => names.map((name) => [name, name, 'copy'] as const), ignore: [] };
     await fillModel({ family: saved.backbone.name, weights: model.weights(), checkpoint, tables: { transferkit: table }, config: saved.backbone.config });
     model.record = await savedRecord(checkpoint);
     return model;
   } catch (error) {
+    model?.dispose();
     base.dispose();
     throw error;
   }

@@ -7,6 +7,7 @@ import { pretrainedNames } from './catalogue.js';
 import type { Modality } from './inputs/input.js';
 import type { JsonObject } from './json.js';
 import { unknownName } from './nearest-name.js';
+import { disposeModel } from './layers/dispose-model.js';
 import { namedWeights } from './layers/named-weights.js';
 import type { Runtime } from './runtimes/runtime.js';
 import { openSource } from './sources/index.js';
@@ -98,7 +99,7 @@ async function buildBase(family: AnyBackbone, checkpoint: Checkpoint, request: P
   try {
     await fillModel({ family: family.name, weights: namedWeights(built.model), checkpoint, tables: family.weights, config });
   } catch (error) {
-    built.model.dispose();
+    disposeModel(built.model);
     throw error;
   }
   return new Base({ family, config, built, processor, provenance: await provenanceOf(checkpoint), runtime, backend });

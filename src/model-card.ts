@@ -53,7 +53,10 @@ const hubMetric = (name: string): string => hubMetrics.get(name) ?? (/^top\d+Acc
 
 /** `top5Accuracy` -> `top 5 accuracy`, `macroF1` -> `macro F1`. */
 const inWords = (name: string): string =>
-  name.replace(/(\d+)(?=[A-Z])/g, ' $1').replace(/([a-z\d])([A-Z])(?!\d)/g, (_, before: string, after: string) => `${before} ${after.toLowerCase()}`).replace(/([a-z])([A-Z]\d)/g, '$1 $2');
+  name
+    .replace(/(\d+)(?=[A-Z])/g, ' $1')
+    .replace(/([a-z\d])([A-Z])(?!\d)/g, (_, before: string, after: string) => `${before} ${after.toLowerCase()}`)
+    .replace(/([a-z])([A-Z]\d)/g, '$1 $2');
 
 const oneLine = (text: string): string => text.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ').trim();
 
@@ -105,7 +108,14 @@ function usage({ name, modality, branches = 1 }: ModelCardFacts): string {
   const inputs = Array.from({ length: branches }, () => exampleInputs[modality]).join(', ');
   const given = branches === 1 ? inputs : `[${inputs}]`;
   const folder = JSON.stringify(`./${oneLine(name)}`).replace(/`/g, '\\u0060');
-  return ['```ts', "import { loadModel } from 'transferkit';", '', `const model = await loadModel(${folder});`, `console.log(await model.predict(${given}));`, '```'].join('\n');
+  return [
+    '```ts',
+    "import { loadModel } from 'transferkit';",
+    '',
+    `const model = await loadModel(${folder});`,
+    `console.log(await model.predict(${given}));`,
+    '```',
+  ].join('\n');
 }
 
 /** At most this many labels are written out; the others are in the folder's config. */
@@ -124,9 +134,10 @@ function labelSection({ labels, training }: ModelCardFacts): string | undefined 
 
 function baseSection({ base }: ModelCardFacts): string {
   const revision = base.revision === undefined ? '' : `, revision ${code(base.revision)}`;
-  const license = base.license === undefined
-    ? 'Its licence is not known: look it up before you publish this model.'
-    : `Its licence is ${code(base.license)}; it holds for these weights too.`;
+  const license =
+    base.license === undefined
+      ? 'Its licence is not known: look it up before you publish this model.'
+      : `Its licence is ${code(base.license)}; it holds for these weights too.`;
   return `${plain(base.family)} from ${code(base.origin)}${revision}. ${license}`;
 }
 
@@ -134,7 +145,10 @@ function trainingSection({ training }: ModelCardFacts): string {
   if (training === undefined) return 'The head of this model has not been trained.';
   const { data, examples, recipe } = training;
   const validated = examples.validation === 0 ? 'no validation' : `${some(examples.validation)} for validation`;
-  return [`Trained on ${some(examples.train)} of ${code(data)}, ${validated}.`, ...(recipe.length === 0 ? [] : ['', ...recipe.map((line) => `- ${plain(line)}`)])].join('\n');
+  return [
+    `Trained on ${some(examples.train)} of ${code(data)}, ${validated}.`,
+    ...(recipe.length === 0 ? [] : ['', ...recipe.map((line) => `- ${plain(line)}`)]),
+  ].join('\n');
 }
 
 function metricsSection({ metrics }: ModelCardFacts): string {
@@ -145,11 +159,22 @@ function metricsSection({ metrics }: ModelCardFacts): string {
 
 function limits({ labels, metrics, training }: ModelCardFacts): string {
   return [
-    ...(labels === undefined ? [] : ['It always answers with one of its labels, also for an input that belongs to none of them.', 'Its confidence is not calibrated: 0.9 need not mean right nine times in ten.']),
-    metrics === undefined ? 'How well it works is not known; evaluate it on examples it has not seen.' : 'The figures hold for inputs like those it was evaluated on, and no others.',
-    ...(training !== undefined && training.examples.train < 500 ? [`It has seen only ${some(training.examples.train)}; expect surprises on inputs that look different.`] : []),
+    ...(labels === undefined
+      ? []
+      : [
+          'It always answers with one of its labels, also for an input that belongs to none of them.',
+          'Its confidence is not calibrated: 0.9 need not mean right nine times in ten.',
+        ]),
+    metrics === undefined
+      ? 'How well it works is not known; evaluate it on examples it has not seen.'
+      : 'The figures hold for inputs like those it was evaluated on, and no others.',
+    ...(training !== undefined && training.examples.train < 500
+      ? [`It has seen only ${some(training.examples.train)}; expect surprises on inputs that look different.`]
+      : []),
     'What the base learnt from its own data, its biases included, is still in it.',
-  ].map((line) => `- ${line}`).join('\n');
+  ]
+    .map((line) => `- ${line}`)
+    .join('\n');
 }
 
 /**

@@ -10,6 +10,7 @@ import { headOutputs } from './head-outputs.js';
 import { encodeAll } from './inputs/encode.js';
 import type { EncodedInput, Modality } from './inputs/input.js';
 import type { JsonObject } from './json.js';
+import { disposeModel } from './layers/dispose-model.js';
 import { namedWeights } from './layers/named-weights.js';
 import type { TrainingHistory } from './training/history.js';
 import type { TrainingPlan } from './training/plan.js';
@@ -136,7 +137,7 @@ export class Model<M extends Modality = Modality, Target = string, Prediction = 
     if (this.#disposed) return;
     if (this.busy) throw new TransferKitError('bad-option', 'this model is being trained; abort the training and wait for it before dispose()');
     this.#disposed = true;
-    this.headModel.dispose();
+    disposeModel(this.headModel);
     if (--this.base.holders === 0) this.base.dispose();
   }
 

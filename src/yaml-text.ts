@@ -23,7 +23,9 @@ export function yaml(value: YamlValue, indent = ''): string {
   if (typeof value === 'number') return Number.isFinite(value) ? String(value) : '.nan';
   if (Array.isArray(value)) return (value as readonly YamlValue[]).map((item) => `- ${yaml(item, `${indent}  `)}`).join(`\n${indent}`);
   const members = Object.entries(value as { readonly [key: string]: YamlValue | undefined });
-  return members.flatMap(([key, member]) => (member === undefined ? [] : [`${yamlText(key)}:${nested(member, indent)}`])).join(`\n${indent}`);
+  return members
+    .flatMap(([key, member]) => (member === undefined ? [] : [`${yamlText(key)}:${nested(member, indent)}`]))
+    .join(`\n${indent}`);
 }
 
 /** A member's value behind its colon: on the same line when it is a scalar, else on lines of its own. */

@@ -1,16 +1,14 @@
 import { test } from 'vitest';
+import { readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
-import '@tensorflow/tfjs-layers';
-import '@tensorflow/tfjs-backend-wasm';
-import { mobilenetV2, mobilenetV2Config } from '../src/backbones/mobilenet-v2.js';
-import { namedWeights } from '../src/layers/named-weights.js';
-import { runGraph } from '../src/layers/run-graph.js';
+import '@tensorflow/tfjs-backend-cpu';
+import { goldenCase, largestDifference, loadGolden } from './golden/image-golden.js';
 test('x', async () => {
-  await tf.setBackend('wasm'); await tf.ready();
-  let t = performance.now();
-  const b = mobilenetV2.build(mobilenetV2Config({ width: 1 }));
-  console.log('build', performance.now() - t, b.groups.map((g) => g.name).join(' '), b.features.map!.shape, b.features.pooled.shape);
-  const w = namedWeights(b.model); console.log([...w.keys()].slice(0, 12), w.size);
-  const x = tf.randomUniform([1, 224, 224, 3], -1, 1);
-  for (let i = 0; i < 4; i++) { t = performance.now(); const y = tf.tidy(() => runGraph(new Map([[b.model.inputs[0]!, x]]), [b.features.pooled]))[0]!; await y.data(); console.log('run', performance.now() - t, y.shape); }
+  for (const b of ['wasm', 'cpu']) for (const n of ['huggingface','huggingface-classifier','huggingface-stem-expansion','huggingface-torch-padding']) {
+    const e = await goldenCase('/work/main/test/golden/mobilenet-v2/' + n);
+    await tf.setBackend(b);
+    const a = await loadGolden(e);
+    const bytes = readFileSync('/tmp/y64-' + n + '.bin'); const y64 = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
+    console.log(b, n, 'vs stored', largestDifference(a.outputs.pooled!, e.outputs.pooled!), 'vs f64', largestDifference(a.outputs.pooled!, { shape: a.outputs.pooled!.shape, values: y64 }));
+  }
 });

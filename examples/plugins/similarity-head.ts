@@ -7,7 +7,17 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { initializers, input, layers, model as layersModel, type LayersModel, type SymbolicTensor } from '@tensorflow/tfjs-layers';
-import { correlation, defineHead, TransferKitError, type CorrelationMetrics, type Head, type HeadBuildContext, type JsonObject, type Outcome, type Report } from 'transferkit';
+import {
+  correlation,
+  defineHead,
+  TransferKitError,
+  type CorrelationMetrics,
+  type Head,
+  type HeadBuildContext,
+  type JsonObject,
+  type Outcome,
+  type Report,
+} from 'transferkit';
 
 /** Options of `similarity`. */
 export interface SimilarityOptions {
@@ -34,13 +44,16 @@ function buildLayers({ shapes }: HeadBuildContext): LayersModel {
 }
 
 /** [batch, 1] or [batch] -> [batch] */
-const flat = (values: tf.Tensor): tf.Tensor1D => tf.reshape(values, [values.shape[0]!]);
+const flat = (values: tf.Tensor): tf.Tensor1D => tf.reshape(values, [values.shape[0]]);
 
 /** What is wrong with each cosine, on the scale of 0 to 1: [batch] */
 const errors = (cosine: tf.Tensor, target: tf.Tensor): tf.Tensor1D => tf.sub(flat(cosine), flat(target));
 
 function report(outcomes: readonly Outcome<number, SimilarityPrediction>[]): SimilarityReport {
-  const figures = correlation(outcomes.map(({ prediction }) => prediction.similarity), outcomes.map(({ target }) => target));
+  const figures = correlation(
+    outcomes.map(({ prediction }) => prediction.similarity),
+    outcomes.map(({ target }) => target),
+  );
   const loss = outcomes.reduce((sum, outcome) => sum + outcome.loss, 0) / outcomes.length;
   const metrics = { loss, ...figures };
   const lines = Object.entries(metrics).map(([name, value]) => `${name.padEnd(22)}${value.toFixed(4).padStart(8)}`);
@@ -66,7 +79,10 @@ function report(outcomes: readonly Outcome<number, SimilarityPrediction>[]): Sim
 export function similarity(options: SimilarityOptions = {}): Head<number, SimilarityPrediction, SimilarityReport> {
   const [lowest, highest] = options.scale ?? [0, 1];
   if (!(Number.isFinite(lowest) && Number.isFinite(highest) && lowest < highest)) {
-    throw new TransferKitError('bad-option', `the scale of similarity must go upwards, such as [0, 5].\n  Received: [${lowest}, ${highest}]`);
+    throw new TransferKitError(
+      'bad-option',
+      `the scale of similarity must go upwards, such as [0, 5].\n  Received: [${lowest}, ${highest}]`,
+    );
   }
   const toRating = (cosine: number): number => lowest + Math.max(0, Math.min(1, cosine)) * (highest - lowest);
   return {
@@ -78,7 +94,10 @@ export function similarity(options: SimilarityOptions = {}): Head<number, Simila
     build: buildLayers,
     encode(target) {
       if (typeof target !== 'number' || !(target >= lowest && target <= highest)) {
-        throw new TransferKitError('bad-data', `a similarity must be a number from ${lowest} to ${highest}.\n  Received: ${String(target)}\n  Fix: correct the rating, or give the head another scale.`);
+        throw new TransferKitError(
+          'bad-data',
+          `a similarity must be a number from ${lowest} to ${highest}.\n  Received: ${String(target)}\n  Fix: correct the rating, or give the head another scale.`,
+        );
       }
       return [{ shape: [], values: Float32Array.of((target - lowest) / (highest - lowest)) }];
     },
@@ -99,7 +118,10 @@ export const similarityHead = defineHead({
   name: 'similarity',
   restore({ scale }: JsonObject) {
     if (!Array.isArray(scale) || scale.length !== 2 || !scale.every((value: unknown) => typeof value === 'number')) {
-      throw new TransferKitError('bad-config', `the saved similarity head must have a scale of two numbers.\n  Received: ${JSON.stringify(scale)}`);
+      throw new TransferKitError(
+        'bad-config',
+        `the saved similarity head must have a scale of two numbers.\n  Received: ${JSON.stringify(scale)}`,
+      );
     }
     return similarity({ scale: scale as unknown as readonly [number, number] });
   },

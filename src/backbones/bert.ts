@@ -11,7 +11,7 @@ import { Dropout } from '../layers/dropout.js';
 import { LayerChain } from '../layers/layer-chain.js';
 import { LayerNormalization } from '../layers/layer-normalization.js';
 import { PositionEmbedding } from '../layers/position-embedding.js';
-import { seededInitializer } from '../layers/seeded-uniform.js';
+import { seededInitializerByName } from '../layers/seeded-uniform.js';
 import { TokenPooling } from '../layers/token-pooling.js';
 import { projection, transformerLayer } from '../layers/transformer-layer.js';
 import { UnitLength } from '../layers/unit-length.js';
@@ -48,20 +48,22 @@ export interface BertConfig extends JsonObject {
 }
 
 /** Fields of a published config that say nothing about the backbone's numbers: heads, training, generation, bookkeeping. */
+// prettier-ignore
 const irrelevantFields: readonly string[] = [
-  'attn_implementation', 'begin_suppress_tokens', 'bad_words_ids', 'bos_token_id', 'classifier_dropout',
-  'cls_token_id', 'decoder_start_token_id', 'directionality', 'diversity_penalty', 'do_sample', 'dtype', 'early_stopping', 'encoder_no_repeat_ngram_size',
-  'eos_token_id', 'exponential_decay_length_penalty', 'finetuning_task', 'forced_bos_token_id', 'forced_eos_token_id', 'gradient_checkpointing',
-  'id2label', 'initializer_factor', 'initializer_range', 'label2id', 'language', 'length_penalty', 'license', 'mask_token_id', 'max_length', 'min_length',
-  'model_max_length', 'name', 'no_repeat_ngram_size', 'num_beam_groups', 'num_beams', '_num_labels', 'num_return_sequences', 'output_attentions',
-  'output_hidden_states', 'output_past', 'output_scores', 'pooler_fc_size', 'pooler_num_attention_heads', 'pooler_num_fc_layers',
-  'pooler_size_per_head', 'pooler_type', 'prefix', 'problem_type', 'remove_invalid_values', 'repetition_penalty', 'return_dict',
-  'return_dict_in_generate', 'sbert_ce_default_activation_function', 'sentence_transformers', 'sep_token_id', 'suppress_tokens', 'task_specific_params',
-  'temperature', 'tf_legacy_loss', 'tie_encoder_decoder', 'tie_word_embeddings', 'tokenizer_class', 'tokens_per_second', 'top_k', 'top_p',
-  'torch_dtype', 'torchscript', 'transformers_version', 'typical_p', 'use_bfloat16', 'use_cache', 'vocab_file', 'xla_device',
+  'attn_implementation', 'begin_suppress_tokens', 'bad_words_ids', 'bos_token_id', 'classifier_dropout', 'cls_token_id',
+  'decoder_start_token_id', 'directionality', 'diversity_penalty', 'do_sample', 'dtype', 'early_stopping',
+  'encoder_no_repeat_ngram_size', 'eos_token_id', 'exponential_decay_length_penalty', 'finetuning_task', 'forced_bos_token_id',
+  'forced_eos_token_id', 'gradient_checkpointing', 'id2label', 'initializer_factor', 'initializer_range', 'label2id', 'language',
+  'length_penalty', 'license', 'mask_token_id', 'max_length', 'min_length', 'model_max_length', 'name', 'no_repeat_ngram_size',
+  'num_beam_groups', 'num_beams', '_num_labels', 'num_return_sequences', 'output_attentions', 'output_hidden_states', 'output_past',
+  'output_scores', 'pooler_fc_size', 'pooler_num_attention_heads', 'pooler_num_fc_layers', 'pooler_size_per_head', 'pooler_type',
+  'prefix', 'problem_type', 'remove_invalid_values', 'repetition_penalty', 'return_dict', 'return_dict_in_generate',
+  'sbert_ce_default_activation_function', 'sentence_transformers', 'sep_token_id', 'suppress_tokens', 'task_specific_params',
+  'temperature', 'tf_legacy_loss', 'tie_encoder_decoder', 'tie_word_embeddings', 'tokenizer_class', 'tokens_per_second', 'top_k',
+  'top_p', 'torch_dtype', 'torchscript', 'transformers_version', 'typical_p', 'use_bfloat16', 'use_cache', 'vocab_file', 'xla_device',
   // The result does not depend on it: it trades memory for time in the feed-forward part.
   'chunk_size_feed_forward',
-]; // prettier-ignore
+];
 
 /** Most weights that a config may ask for: 6 GB as float32. */
 const mostWeights = 1.5e9;
@@ -90,11 +92,17 @@ function parseNetwork(fields: ConfigFields) {
   const hiddenSize = size(fields, 'hidden_size', 65_536);
   const heads = size(fields, 'num_attention_heads', 1024);
   if (hiddenSize % heads !== 0) throw fields.error('num_attention_heads', `a divisor of hidden_size, which is ${hiddenSize}`, heads);
-  const sizes = { vocabularySize: size(fields, 'vocab_size', 8_000_000), hiddenSize, layers: size(fields, 'num_hidden_layers', 512), heads };
+  const sizes = {
+    vocabularySize: size(fields, 'vocab_size', 8_000_000),
+    hiddenSize,
+    layers: size(fields, 'num_hidden_layers', 512),
+    heads,
+  };
   const intermediateSize = size(fields, 'intermediate_size', 262_144);
   const positions = size(fields, 'max_position_embeddings', 1_048_576, 512);
   const weights = (sizes.vocabularySize + positions) * hiddenSize + sizes.layers * hiddenSize * (4 * hiddenSize + 2 * intermediateSize);
-  if (weights > mostWeights) throw fields.error('hidden_size', `sizes that add up to at most ${mostWeights} weights; these add up to ${weights}`, hiddenSize);
+  if (weights > mostWeights)
+    throw fields.error('hidden_size', `sizes that add up to at most ${mostWeights} weights; these add up to ${weights}`, hiddenSize);
   return {
     ...sizes,
     intermediateSize,
@@ -122,7 +130,10 @@ function checkHabits(fields: ConfigFields, config: JsonObject): void {
 
 async function parse(checkpoint: Checkpoint): Promise<BertConfig> {
   if (Object.keys(checkpoint.config).length === 0) {
-    throw new TransferKitError('bad-config', `"${checkpoint.origin}" has the tensors of a BERT and no config.json: expected one, since tensors do not tell the number of attention heads.\n  Fix: add the config.json that was published with the weights.`);
+    throw new TransferKitError(
+      'bad-config',
+      `"${checkpoint.origin}" has the tensors of a BERT and no config.json: expected one, since tensors do not tell the number of attention heads.\n  Fix: add the config.json that was published with the weights.`,
+    );
   }
   const fields = new ConfigFields(checkpoint.config, `bert config of "${checkpoint.origin}"`);
   const network = parseNetwork(fields);
@@ -143,7 +154,7 @@ async function parse(checkpoint: Checkpoint): Promise<BertConfig> {
 /** Sum of the word, token type and position vectors, normalised: float32 [batch, tokens, hiddenSize]. */
 function embed(chain: LayerChain, config: BertConfig, ids: SymbolicTensor, typeIds: SymbolicTensor): SymbolicTensor {
   const table = (name: string, rows: number): layers.Layer =>
-    layers.embedding({ name, inputDim: rows, outputDim: config.hiddenSize, embeddingsInitializer: seededInitializer(0.02, name) });
+    layers.embedding({ name, inputDim: rows, outputDim: config.hiddenSize, embeddingsInitializer: seededInitializerByName(0.02, name) });
   const words = chain.apply(table('embeddings/word', config.vocabularySize), ids);
   const types = chain.apply(table('embeddings/type', config.tokenTypes), typeIds);
   const sum = chain.apply(layers.add({ name: 'embeddings/sum' }), [words, types]);
@@ -161,7 +172,11 @@ function pool(chain: LayerChain, config: BertConfig, sequence: SymbolicTensor, m
 }
 
 function build(config: BertConfig): BuiltBackbone {
-  const [ids, mask, typeIds] = ['ids', 'mask', 'typeIds'].map((name) => inputLayer({ shape: [null], dtype: 'int32', name })) as [SymbolicTensor, SymbolicTensor, SymbolicTensor];
+  const [ids, mask, typeIds] = ['ids', 'mask', 'typeIds'].map((name) => inputLayer({ shape: [null], dtype: 'int32', name })) as [
+    SymbolicTensor,
+    SymbolicTensor,
+    SymbolicTensor,
+  ];
   const embeddings = new LayerChain();
   let sequence = embed(embeddings, config, ids, typeIds);
   const groups: LayerGroup[] = [{ name: 'embeddings', layers: embeddings.layers }];
@@ -176,7 +191,11 @@ function build(config: BertConfig): BuiltBackbone {
     groups.push({ name: 'top', layers: chain.layers });
   }
   const pooled = pool(chain, config, sequence, mask);
-  return { model: makeModel({ inputs: [ids, mask, typeIds], outputs: [pooled, sequence], name: 'bert' }), groups, features: { pooled, sequence, mask } };
+  return {
+    model: makeModel({ inputs: [ids, mask, typeIds], outputs: [pooled, sequence], name: 'bert' }),
+    groups,
+    features: { pooled, sequence, mask },
+  };
 }
 
 /** Our names of the parts of a layer, and theirs. */
@@ -193,9 +212,16 @@ const layerParts: readonly (readonly [ours: string, theirs: string, kind: 'dense
 
 /** Rows of one part: two tensors each. Checkpoints converted from TensorFlow call the normalisation's `gamma` and `beta`. */
 function partRows(ours: string, theirs: string, kind: 'dense' | 'normalization', names: ReadonlySet<string>): WeightRow[] {
-  if (kind === 'dense') return [[`${ours}/kernel`, `${theirs}.weight`, 'linear'], [`${ours}/bias`, `${theirs}.bias`, 'copy']];
+  if (kind === 'dense')
+    return [
+      [`${ours}/kernel`, `${theirs}.weight`, 'linear'],
+      [`${ours}/bias`, `${theirs}.bias`, 'copy'],
+    ];
   const [scale, shift] = names.has(`${theirs}.gamma`) ? ['gamma', 'beta'] : ['weight', 'bias'];
-  return [[`${ours}/gamma`, `${theirs}.${scale}`, 'copy'], [`${ours}/beta`, `${theirs}.${shift}`, 'copy']];
+  return [
+    [`${ours}/gamma`, `${theirs}.${scale}`, 'copy'],
+    [`${ours}/beta`, `${theirs}.${shift}`, 'copy'],
+  ];
 }
 
 /** What stands before the names: nothing, `bert.` where a head was saved too, or what a wrapper put there. */
@@ -213,7 +239,8 @@ function rows(config: BertConfig, names: ReadonlySet<string>): WeightRow[] {
     ...partRows('embeddings/normalization', `${prefix}embeddings.LayerNorm`, 'normalization', names),
   ];
   for (let index = 0; index < config.layers; index++) {
-    for (const [ours, theirs, kind] of layerParts) table.push(...partRows(`layer-${index + 1}/${ours}`, `${prefix}encoder.layer.${index}.${theirs}`, kind, names));
+    for (const [ours, theirs, kind] of layerParts)
+      table.push(...partRows(`layer-${index + 1}/${ours}`, `${prefix}encoder.layer.${index}.${theirs}`, kind, names));
   }
   if (config.pooling === 'pooler') table.push(...partRows('top/pooler', `${prefix}pooler.dense`, 'dense', names));
   return table;
@@ -222,25 +249,58 @@ function rows(config: BertConfig, names: ReadonlySet<string>): WeightRow[] {
 const huggingface: WeightTable<BertConfig> = {
   detect: (names) => [...names].some((name) => name.endsWith(wordEmbeddings)),
   rows,
-  ignore: [/(^|\.)embeddings\.(position_ids|token_type_ids)$/, /(^|\.)pooler\./, /^(cls|classifier|qa_outputs|dropout|lm_head|bert\.cls)\./],
+  ignore: [
+    /(^|\.)embeddings\.(position_ids|token_type_ids)$/,
+    /(^|\.)pooler\./,
+    /^(cls|classifier|qa_outputs|dropout|lm_head|bert\.cls)\./,
+  ],
 };
 
 /** A vocabulary of 50 tokens for the tiny config. */
+// prettier-ignore
 const tinyTokens = [
-  ...['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', '.', ',', '!', '?', "'"],
-  ...['the', 'a', 'red', 'blue', 'rose', 'sky', 'good', 'bad', 'film', 'train', 'late', 'is', 'was', 'not', 'very', 'in', 'of', 'and', 'to', 'it'],
-  ...['one', 'two', 'three', 'cat', 'dog', 'run', 'sing', '##s', '##ing', '##ed', '##er', '##ly', '##a', '##e', '##i', '##o', '##t', '##n', '##r', '##l'],
+  '[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', '.', ',', '!', '?', "'",
+  'the', 'a', 'red', 'blue', 'rose', 'sky', 'good', 'bad', 'film', 'train', 'late', 'is', 'was', 'not', 'very', 'in', 'of', 'and', 'to', 'it',
+  'one', 'two', 'three', 'cat', 'dog', 'run', 'sing', '##s', '##ing', '##ed', '##er', '##ly', '##a', '##e', '##i', '##o', '##t', '##n', '##r', '##l',
 ];
 
+// Random features differ so little that dropout between the layers would drown what eight samples have to teach.
 const tinyConfig: BertConfig = {
-  vocabularySize: tinyTokens.length, hiddenSize: 16, layers: 2, heads: 2, intermediateSize: 32, activation: 'gelu', hiddenDropout: 0.1, attentionDropout: 0.1,
-  positions: 32, tokenTypes: 2, epsilon: 1e-12, padId: 0, pooling: 'mean', normalize: false, maxLength: 32, lowerCase: false,
+  vocabularySize: tinyTokens.length,
+  hiddenSize: 16,
+  layers: 2,
+  heads: 2,
+  intermediateSize: 32,
+  activation: 'gelu',
+  hiddenDropout: 0,
+  attentionDropout: 0.1,
+  positions: 32,
+  tokenTypes: 2,
+  epsilon: 1e-12,
+  padId: 0,
+  pooling: 'mean',
+  normalize: false,
+  maxLength: 32,
+  lowerCase: false,
 };
 
 const recipe = (config: BertConfig): TextRecipe => ({
-  kind: 'text', maxLength: config.maxLength, addSpecialTokens: true, arrays: ['ids', 'mask', 'typeIds'], padId: config.padId,
-  vocabularySize: config.vocabularySize, lowerCase: config.lowerCase, dropUnknown: false, maxCharacters: defaultMaxCharacters,
+  kind: 'text',
+  maxLength: config.maxLength,
+  addSpecialTokens: true,
+  arrays: ['ids', 'mask', 'typeIds'],
+  padId: config.padId,
+  vocabularySize: config.vocabularySize,
+  lowerCase: config.lowerCase,
+  dropUnknown: false,
+  maxCharacters: defaultMaxCharacters,
 });
+
+/** Eight texts to learn by heart. */
+// prettier-ignore
+const tinySamples = [
+  'the red rose', 'a blue sky', 'the film was good', 'the film was bad', 'a late train', 'one cat and two dogs', 'it is very late', 'singing in the train',
+];
 
 /**
  * BERT in all sizes, so MiniLM, BGE, E5 and the small BERTs too; sentence-transformers' pooling, normalisation and length are
@@ -263,5 +323,6 @@ export const bert = defineBackbone<BertConfig, 'text'>({
   weights: { huggingface },
   input: recipe,
   processor: textProcessor,
-  tiny: { config: tinyConfig, input: recipe(tinyConfig), files: { 'vocab.txt': tinyTokens.join('\n') } },
+  fineTuningRate: 5e-5,
+  tiny: { config: tinyConfig, input: recipe(tinyConfig), files: { 'vocab.txt': tinyTokens.join('\n') }, samples: tinySamples },
 });

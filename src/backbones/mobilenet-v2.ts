@@ -14,10 +14,10 @@ export { mobilenetV2Config } from './mobilenet-v2/config.js';
 export type { MobileNetV2Block, MobileNetV2Config, MobileNetV2Options } from './mobilenet-v2/config.js';
 
 /** -1 to 1, the whole picture brought to the size of the network: what Keras's and Teachable Machine's MobileNetV2 were trained on. */
-function stretched(side: number): ImageRecipe {
+function stretched([height, width]: readonly [number, number]): ImageRecipe {
   return {
     kind: 'image',
-    resize: { mode: 'stretch', height: side, width: side, interpolation: 'bilinear', antialias: true },
+    resize: { mode: 'stretch', height, width, interpolation: 'bilinear', antialias: true },
     crop: null,
     scale: 1 / 127.5,
     mean: [1, 1, 1],
@@ -27,7 +27,7 @@ function stretched(side: number): ImageRecipe {
 }
 
 /** transformers' habit where no preprocessor_config.json says otherwise. */
-const huggingFaceHabit = (side: number): ImageRecipe => ({
+const huggingFaceHabit = ([side]: readonly [number, number]): ImageRecipe => ({
   ...imageRecipeFromTorchvision({ resize: Math.floor((side * 256) / 224), crop: side, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }),
   crop: { height: side, width: side, rounding: 'floor' },
 });
@@ -43,7 +43,8 @@ async function input(config: MobileNetV2Config, checkpoint: Checkpoint): Promise
   const { pretrained_cfg: pretrained } = checkpoint.config;
   if (ecosystem === 'timm' && isObject(pretrained)) return imageRecipeFromTimm(pretrained, checkpoint.origin);
   if (ecosystem === 'huggingface') return huggingFaceHabit(config.imageSize);
-  return ecosystem === 'keras' ? stretched(config.imageSize) : imageRecipeFromTorchvision({ resize: Math.floor((config.imageSize * 256) / 224), crop: config.imageSize });
+  const [side] = config.imageSize;
+  return ecosystem?.startsWith('keras') ? stretched(config.imageSize) : imageRecipeFromTorchvision({ resize: Math.floor((side * 256) / 224), crop: side });
 }
 
 /** As the smallest width allows, and one block of each kind: with and without stride, with and without shortcut. */
@@ -85,5 +86,5 @@ export const mobilenetV2 = defineBackbone<MobileNetV2Config, 'image'>({
   weights: mobilenetV2Tables,
   input,
   processor: imageProcessor,
-  tiny: { config: tinyConfig, input: stretched(32) },
+  tiny: { config: tinyConfig, input: stretched([32, 32]) },
 });

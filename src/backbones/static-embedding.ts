@@ -7,7 +7,7 @@ import { defaultMaxCharacters, textProcessor } from '../inputs/text.js';
 import type { TextRecipe } from '../inputs/text.js';
 import type { JsonObject } from '../json.js';
 import { LayerChain } from '../layers/layer-chain.js';
-import { seededInitializer } from '../layers/seeded-uniform.js';
+import { seededInitializerByName } from '../layers/seeded-uniform.js';
 import { TokenMapping } from '../layers/token-mapping.js';
 import { TokenPooling } from '../layers/token-pooling.js';
 import { TokenWeights } from '../layers/token-weights.js';
@@ -44,9 +44,21 @@ const tableOf = (names: { has(name: string): boolean }): string | undefined => t
 
 /** Fields of a Model2Vec config that do not change the numbers: how the table came to be, and bookkeeping. */
 const irrelevantFields: readonly string[] = [
-  'apply_pca', 'apply_zipf', 'base_model_name', 'embedding_dtype', 'hidden_dim', 'language', 'model_type', 'pca_dims', 'pooling', 'seq_length',
-  'sif_coefficient', 'token_remove_pattern', 'tokenizer_name', 'vocabulary_quantization',
-]; // prettier-ignore
+  'apply_pca',
+  'apply_zipf',
+  'base_model_name',
+  'embedding_dtype',
+  'hidden_dim',
+  'language',
+  'model_type',
+  'pca_dims',
+  'pooling',
+  'seq_length',
+  'sif_coefficient',
+  'token_remove_pattern',
+  'tokenizer_name',
+  'vocabulary_quantization',
+];
 
 /** Most tokens of a text, the reference's own habit. */
 const model2vecLength = 512;
@@ -65,7 +77,10 @@ function matches(checkpoint: Checkpoint): boolean {
 function lengthOf(checkpoint: Checkpoint, name: string): number | undefined {
   const shape = checkpoint.tensors.get(name)?.shape;
   if (shape === undefined || shape.length === 1) return shape?.[0];
-  throw new TransferKitError('weight-mismatch', `"${name}" of "${checkpoint.origin}" has the shape [${shape.join(', ')}]: expected one axis, one number a token.\n  Fix: export the checkpoint again with model2vec.`);
+  throw new TransferKitError(
+    'weight-mismatch',
+    `"${name}" of "${checkpoint.origin}" has the shape [${shape.join(', ')}]: expected one axis, one number a token.\n  Fix: export the checkpoint again with model2vec.`,
+  );
 }
 
 /** One row of the table a token, unless a mapping says otherwise; one weight a token. */
@@ -75,7 +90,10 @@ function tableSizes(checkpoint: Checkpoint) {
   const weighted = lengthOf(checkpoint, 'weights');
   const vocabularySize = mapped ?? rows;
   if (weighted !== undefined && weighted !== vocabularySize) {
-    throw new TransferKitError('weight-mismatch', `"weights" of "${checkpoint.origin}" has ${weighted} numbers: expected ${vocabularySize}, one a token.\n  Fix: export the checkpoint again with model2vec.`);
+    throw new TransferKitError(
+      'weight-mismatch',
+      `"weights" of "${checkpoint.origin}" has ${weighted} numbers: expected ${vocabularySize}, one a token.\n  Fix: export the checkpoint again with model2vec.`,
+    );
   }
   return { vocabularySize, rows, dimensions, tokenWeights: weighted !== undefined, mapping: mapped !== undefined };
 }
@@ -86,7 +104,11 @@ async function checkMapping(checkpoint: Checkpoint): Promise<void> {
   const { rows } = tableSizes(checkpoint);
   const wrong = (await checkpoint.tensor('mapping')).values.find((row) => !(row >= 0 && row < rows));
   if (wrong === undefined) return;
-  throw new TransferKitError('corrupt-file', `"mapping" of "${checkpoint.origin}" sends a token to row ${wrong}: expected rows 0 to ${rows - 1}.\n  Fix: download the checkpoint again, or export it again with model2vec.`, { details: { row: wrong, rows } });
+  throw new TransferKitError(
+    'corrupt-file',
+    `"mapping" of "${checkpoint.origin}" sends a token to row ${wrong}: expected rows 0 to ${rows - 1}.\n  Fix: download the checkpoint again, or export it again with model2vec.`,
+    { details: { row: wrong, rows } },
+  );
 }
 
 async function parse(checkpoint: Checkpoint): Promise<StaticEmbeddingConfig> {
@@ -99,21 +121,34 @@ async function parse(checkpoint: Checkpoint): Promise<StaticEmbeddingConfig> {
   // Model2Vec leaves out unknown tokens and cuts long texts; sentence-transformers, whose table has the other name, does neither.
   const model2vec = tableOf(checkpoint.tensors) === 'embeddings';
   const normalize = checkpoint.config['normalize'] === undefined ? (sentence?.normalize ?? false) : told;
-  return { ...tableSizes(checkpoint), normalize, dropUnknown: model2vec, maxLength: sentence?.maxLength ?? (model2vec ? model2vecLength : longestText) };
+  return {
+    ...tableSizes(checkpoint),
+    normalize,
+    dropUnknown: model2vec,
+    maxLength: sentence?.maxLength ?? (model2vec ? model2vecLength : longestText),
+  };
 }
 
 /** The vector of each token: float32 [batch, tokens, dimensions]. */
 function lookUp(chain: LayerChain, config: StaticEmbeddingConfig, ids: SymbolicTensor): SymbolicTensor {
   const mapped = config.mapping ? chain.apply(new TokenMapping({ name: 'embeddings/mapping', tokens: config.vocabularySize }), ids) : ids;
   const name = 'embeddings/table';
-  const table = layers.embedding({ name, inputDim: config.rows, outputDim: config.dimensions, embeddingsInitializer: seededInitializer(0.1, name) });
+  const table = layers.embedding({
+    name,
+    inputDim: config.rows,
+    outputDim: config.dimensions,
+    embeddingsInitializer: seededInitializerByName(0.1, name),
+  });
   const vectors = chain.apply(table, mapped);
   if (!config.tokenWeights) return vectors;
   return chain.apply(new TokenWeights({ name: 'embeddings/token', tokens: config.vocabularySize }), [vectors, ids]);
 }
 
 function build(config: StaticEmbeddingConfig): BuiltBackbone {
-  const [ids, mask] = ['ids', 'mask'].map((name) => inputLayer({ shape: [null], dtype: 'int32', name })) as [SymbolicTensor, SymbolicTensor];
+  const [ids, mask] = ['ids', 'mask'].map((name) => inputLayer({ shape: [null], dtype: 'int32', name })) as [
+    SymbolicTensor,
+    SymbolicTensor,
+  ];
   const chain = new LayerChain();
   const sequence = lookUp(chain, config, ids);
   let pooled = chain.apply(new TokenPooling({ name: 'embeddings/pooling', mode: 'mean' }), [sequence, mask]);
@@ -135,9 +170,11 @@ const layout = (table: string): WeightTable<StaticEmbeddingConfig> => ({
 /** Every token of a tokenizer: those of its model, a table or a list of pairs, and those that were added. */
 function tokensOf(tokenizer: JsonObject): Set<string> {
   const vocabulary = (tokenizer['model'] as JsonObject | undefined)?.['vocab'] ?? {};
-  const own = Array.isArray(vocabulary) ? vocabulary.map((entry: unknown) => String((entry as readonly unknown[])[0])) : Object.keys(vocabulary);
+  const own = Array.isArray(vocabulary)
+    ? vocabulary.map((entry: unknown) => String((entry as readonly unknown[])[0]))
+    : Object.keys(vocabulary);
   const added = (tokenizer['added_tokens'] ?? []) as readonly JsonObject[];
-  return new Set([...own, ...added.map((token) => String(token['content']))]);
+  return new Set([...own, ...added.map((token) => (typeof token['content'] === 'string' ? token['content'] : ''))]);
 }
 
 /** The median length of a token in characters, rounded down. */
@@ -148,9 +185,16 @@ function medianTokenLength(tokenizer: JsonObject): number {
 }
 
 const recipe = (config: StaticEmbeddingConfig): TextRecipe => ({
-  kind: 'text', maxLength: config.maxLength, addSpecialTokens: false, arrays: ['ids', 'mask'], padId: 0, vocabularySize: config.vocabularySize,
-  lowerCase: false, dropUnknown: config.dropUnknown, maxCharacters: defaultMaxCharacters,
-}); // prettier-ignore
+  kind: 'text',
+  maxLength: config.maxLength,
+  addSpecialTokens: false,
+  arrays: ['ids', 'mask'],
+  padId: 0,
+  vocabularySize: config.vocabularySize,
+  lowerCase: false,
+  dropUnknown: config.dropUnknown,
+  maxCharacters: defaultMaxCharacters,
+});
 
 /** Model2Vec cuts a text to its longest length times the median token's characters before the tokenizer sees it. */
 async function input(config: StaticEmbeddingConfig, checkpoint: Checkpoint): Promise<TextRecipe> {
@@ -159,15 +203,29 @@ async function input(config: StaticEmbeddingConfig, checkpoint: Checkpoint): Pro
   return { ...recipe(config), cutCharacters: config.maxLength * medianTokenLength(parseJsonObject(bytes, 'tokenizer.json')) };
 }
 
+// prettier-ignore
 const tinyTokens = [
-  ...['[PAD]', '[UNK]', '[CLS]', '[SEP]', '.', ',', '!', '?', "'", '-'],
-  ...['the', 'a', 'red', 'blue', 'rose', 'sky', 'good', 'bad', 'film', 'train', 'late', 'is', 'was', 'not', 'very', 'in', 'of', 'and', 'to', 'it'],
-  ...['one', 'two', 'three', 'cat', 'dog', 'run', 'sing', '##s', '##ing', '##ed', '##er', '##ly', '##a', '##e', '##i', '##o', '##t', '##n', '##r', '##l'],
+  '[PAD]', '[UNK]', '[CLS]', '[SEP]', '.', ',', '!', '?', "'", '-',
+  'the', 'a', 'red', 'blue', 'rose', 'sky', 'good', 'bad', 'film', 'train', 'late', 'is', 'was', 'not', 'very', 'in', 'of', 'and', 'to', 'it',
+  'one', 'two', 'three', 'cat', 'dog', 'run', 'sing', '##s', '##ing', '##ed', '##er', '##ly', '##a', '##e', '##i', '##o', '##t', '##n', '##r', '##l',
 ];
 
 const tinyConfig: StaticEmbeddingConfig = {
-  vocabularySize: tinyTokens.length, rows: tinyTokens.length, dimensions: 16, tokenWeights: false, mapping: false, normalize: true, dropUnknown: true, maxLength: 64,
-}; // prettier-ignore
+  vocabularySize: tinyTokens.length,
+  rows: tinyTokens.length,
+  dimensions: 16,
+  tokenWeights: false,
+  mapping: false,
+  normalize: true,
+  dropUnknown: true,
+  maxLength: 64,
+};
+
+/** Eight texts to learn by heart. */
+// prettier-ignore
+const tinySamples = [
+  'the red rose', 'a blue sky', 'the film was good', 'the film was bad', 'a late train', 'one cat and two dogs', 'it is very late', 'singing in the train',
+];
 
 /**
  * A table of token vectors whose mean is the text's vector, as Model2Vec and sentence-transformers' StaticEmbedding make
@@ -188,5 +246,6 @@ export const staticEmbedding = defineBackbone<StaticEmbeddingConfig, 'text'>({
   weights: { model2vec: layout('embeddings'), 'sentence-transformers': layout('embedding.weight') },
   input,
   processor: textProcessor,
-  tiny: { config: tinyConfig, input: recipe(tinyConfig), files: { 'vocab.txt': tinyTokens.join('\n') } },
+  fineTuningRate: 1e-3,
+  tiny: { config: tinyConfig, input: recipe(tinyConfig), files: { 'vocab.txt': tinyTokens.join('\n') }, samples: tinySamples },
 });

@@ -37,7 +37,7 @@ const openers: Readonly<Record<Modality, Opener>> = {
  *   and what `imageFolder` and `table` throw.
  */
 export async function openData<M extends Modality, Target>(
-  data: string | URL | Dataset<M, Target>,
+  data: string | URL | Dataset<NoInfer<M>, Target>,
   modality: M,
   runtime: Runtime = hereRuntime,
 ): Promise<Dataset<M, Target>> {
@@ -48,6 +48,7 @@ export async function openData<M extends Modality, Target>(
     return (await opener.open(path, runtime)) as unknown as Dataset<M, Target>;
   }
   if (data.modality === modality) return data;
-  const message = `the backbone takes ${modality} and ${data.origin} holds ${String(data.modality)}.\n  Fix: take a backbone or data of the same kind.`;
-  throw new TransferKitError('bad-data', message, { details: { origin: data.origin, expected: modality, received: data.modality } });
+  const received: Modality = data.modality;
+  const message = `the backbone takes ${modality} and ${data.origin} holds ${received}.\n  Fix: take a backbone or data of the same kind.`;
+  throw new TransferKitError('bad-data', message, { details: { origin: data.origin, expected: modality, received } });
 }

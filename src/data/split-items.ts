@@ -105,7 +105,7 @@ export function splitItems<Item extends DataItem>(items: readonly Item[], option
     if (fraction === 0) continue;
     const counts = shares(groups, sizes, fraction, items.length);
     if (counts.every((count) => count === 0)) throw emptyPart(name, items.length, origin);
-    groups.forEach((group, index) => group.splice(0, counts[index]!).forEach((item) => (part[item] = name)));
+    groups.forEach((group, index) => group.splice(0, counts[index]).forEach((item) => (part[item] = name)));
   }
   checkLabels(items, part, origin);
   const pick = (name: PartName | undefined): Item[] => items.filter((_, index) => part[index] === name);

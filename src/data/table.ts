@@ -68,7 +68,7 @@ function itemOf(row: Row, columns: TableColumns, reader: TargetReader): DataItem
   if (input === undefined) return `its text is empty (column ${[columns.text].flat().join(', ')})`;
   const target = reader.read(row, columns.target);
   if (target !== undefined) return { id: `row ${row.number}`, input, target };
-  return `column "${columns.target}" holds ${JSON.stringify(row.cells[columns.target]) ?? 'nothing'} instead of ${reader.expected}`;
+  return `column "${columns.target}" holds ${row.cells[columns.target] === undefined ? 'nothing' : JSON.stringify(row.cells[columns.target])} instead of ${reader.expected}`;
 }
 
 function badRow(origin: string, id: string, reason: string): TransferKitError {

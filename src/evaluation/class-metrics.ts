@@ -42,7 +42,11 @@ export const classMetrics = (counts: ClassCounts): ClassMetrics => ({
  */
 export function averageMetrics(classes: readonly AverageMetrics[], weights: readonly number[]): AverageMetrics {
   const total = weights.reduce((sum, weight) => sum + weight, 0);
-  const mean = (name: keyof AverageMetrics): number => ratio(classes.reduce((sum, metrics, index) => sum + metrics[name] * weights[index]!, 0), total);
+  const mean = (name: keyof AverageMetrics): number =>
+    ratio(
+      classes.reduce((sum, metrics, index) => sum + metrics[name] * weights[index]!, 0),
+      total,
+    );
   return { precision: mean('precision'), recall: mean('recall'), f1: mean('f1') };
 }
 

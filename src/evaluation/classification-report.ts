@@ -55,7 +55,11 @@ export interface ClassificationReportOptions<Label extends string> {
 function labelIndex(label: string, id: string, indices: ReadonlyMap<string, number>): number {
   const index = indices.get(label);
   if (index !== undefined) return index;
-  throw new TransferKitError('bad-data', `example "${id}" has the label "${label}", which the report does not know.\n  Known: ${[...indices.keys()].slice(0, 20).join(', ')}`, { details: { id, label } });
+  throw new TransferKitError(
+    'bad-data',
+    `example "${id}" has the label "${label}", which the report does not know.\n  Known: ${[...indices.keys()].slice(0, 20).join(', ')}`,
+    { details: { id, label } },
+  );
 }
 
 /** How many labels are scored above the true one; the earlier of equals counts as higher, as for the predicted label. */
@@ -69,7 +73,12 @@ function rankOfTruth<Label extends string>(outcome: ClassOutcome<Label>, truth: 
   return rank;
 }
 
-function topKAccuracy<Label extends string>(outcomes: readonly ClassOutcome<Label>[], actual: Int32Array, labels: readonly Label[], wanted?: number): Record<number, number> {
+function topKAccuracy<Label extends string>(
+  outcomes: readonly ClassOutcome<Label>[],
+  actual: Int32Array,
+  labels: readonly Label[],
+  wanted?: number,
+): Record<number, number> {
   const largest = Math.min(wanted ?? 5, labels.length - 1);
   if (wanted !== undefined && (!Number.isInteger(wanted) || wanted < 1)) {
     throw new TransferKitError('bad-option', `topK must be a whole number of at least 1.\n  Received: ${String(wanted)}`);
@@ -81,7 +90,11 @@ function topKAccuracy<Label extends string>(outcomes: readonly ClassOutcome<Labe
 }
 
 /** The most frequent label and how often it is right. */
-function majority<Label extends string>(perClass: readonly ClassMetrics[], labels: readonly Label[], count: number): { label: Label; accuracy: number } {
+function majority<Label extends string>(
+  perClass: readonly ClassMetrics[],
+  labels: readonly Label[],
+  count: number,
+): { label: Label; accuracy: number } {
   const best = perClass.reduce((leader, metrics, index) => (metrics.support > perClass[leader]!.support ? index : leader), 0);
   return { label: labels[best]!, accuracy: perClass[best]!.support / count };
 }
@@ -93,7 +106,12 @@ function headline(figures: ClassificationFigures): Record<string, number> {
   return { loss: figures.loss, accuracy: figures.accuracy, ...topK, macroF1: figures.macro.f1, weightedF1: figures.weighted.f1 };
 }
 
-function figuresOf<Label extends string>({ labels, outcomes, seed, topK }: ClassificationReportOptions<Label>): ClassificationFigures<Label> {
+function figuresOf<Label extends string>({
+  labels,
+  outcomes,
+  seed,
+  topK,
+}: ClassificationReportOptions<Label>): ClassificationFigures<Label> {
   const indices = new Map<string, number>(labels.map((label, index) => [label, index]));
   const actual = Int32Array.from(outcomes, ({ target, id }) => labelIndex(target, id, indices));
   const predicted = Int32Array.from(outcomes, ({ prediction, id }) => labelIndex(prediction.label, id, indices));
@@ -108,7 +126,10 @@ function figuresOf<Label extends string>({ labels, outcomes, seed, topK }: Class
     topK: topKAccuracy(outcomes, actual, labels, topK),
     perClass: Object.fromEntries(labels.map((label, index) => [label, classes[index]!])) as Record<Label, ClassMetrics>,
     macro: averageMetrics(classes, present),
-    weighted: averageMetrics(classes, classes.map((metrics) => metrics.support)),
+    weighted: averageMetrics(
+      classes,
+      classes.map((metrics) => metrics.support),
+    ),
     confusion: { labels, matrix },
     baseline: majority(classes, labels, outcomes.length),
     interval: bootstrap({ actual, predicted, classes: labels.length, seed }),
@@ -135,11 +156,11 @@ export function classificationReport<Label extends string>(options: Classificati
     throw new TransferKitError('bad-data', 'there are no examples to report on.\n  Fix: evaluate on a data set with at least one example.');
   }
   const figures = figuresOf(options);
-  const metrics = headline(figures as ClassificationFigures);
+  const metrics = headline(figures);
   return {
     ...figures,
     metrics,
-    summary: () => classificationSummary(figures as ClassificationFigures),
+    summary: () => classificationSummary(figures),
     toJSON: () => ({ metrics, ...figures }),
   };
 }

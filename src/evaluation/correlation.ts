@@ -33,7 +33,7 @@ export function pearson(first: ArrayLike<number>, second: ArrayLike<number>): nu
 export function ranks(values: ArrayLike<number>): Float64Array {
   const order = Array.from(values, (_, index) => index).sort((a, b) => values[a]! - values[b]!);
   const ranked = new Float64Array(values.length);
-  for (let start = 0; start < order.length; ) {
+  for (let start = 0; start < order.length;) {
     let end = start + 1;
     while (end < order.length && values[order[end]!] === values[order[start]!]) end++;
     for (let position = start; position < end; position++) ranked[order[position]!] = (start + 1 + end) / 2;
@@ -51,7 +51,10 @@ export const spearman = (first: ArrayLike<number>, second: ArrayLike<number>): n
  */
 export function correlation(predicted: ArrayLike<number>, actual: ArrayLike<number>): CorrelationMetrics {
   if (predicted.length === 0 || predicted.length !== actual.length) {
-    throw new TransferKitError('bad-data', `a correlation needs as many predictions as targets, and at least one.\n  Received: ${predicted.length} predictions, ${actual.length} targets`);
+    throw new TransferKitError(
+      'bad-data',
+      `a correlation needs as many predictions as targets, and at least one.\n  Received: ${predicted.length} predictions, ${actual.length} targets`,
+    );
   }
   return {
     pearson: pearson(predicted, actual),

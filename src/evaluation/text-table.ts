@@ -33,6 +33,8 @@ export function textTable(rows: readonly (readonly string[])[], firstWidth: numb
   const columns = Math.max(...cells.map((row) => row.length));
   const widths = Array.from({ length: columns }, (_, column) => Math.max(...cells.map((row) => displayWidth(row[column] ?? ''))));
   const line = (row: readonly string[]): string =>
-    row.map((cell, column) => (column === 0 ? cell + padding(cell, widths[0]!) : padding(cell, widths[column]!) + cell)).join(' '.repeat(gap));
+    row
+      .map((cell, column) => (column === 0 ? cell + padding(cell, widths[0]!) : padding(cell, widths[column]!) + cell))
+      .join(' '.repeat(gap));
   return cells.map((row) => line(row).trimEnd()).join('\n');
 }

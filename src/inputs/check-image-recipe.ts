@@ -1,5 +1,4 @@
 import { TransferKitError } from '../errors.js';
-import type { JsonValue } from '../json.js';
 import type { ImageRecipe } from './image-recipe.js';
 import type { InputRecipe } from './input.js';
 
@@ -48,7 +47,8 @@ const rules: readonly Rule[] = [
 export function checkImageRecipe(recipe: InputRecipe): ImageRecipe {
   const broken = rules.find((rule) => !rule.holds(recipe[rule.field]));
   if (broken === undefined) return recipe as ImageRecipe;
-  const received = JSON.stringify(recipe[broken.field] as JsonValue | undefined) ?? 'nothing';
+  const value = recipe[broken.field];
+  const received = value === undefined ? 'nothing' : JSON.stringify(value);
   throw new TransferKitError('bad-config', `the image recipe has a wrong "${broken.field}".\n  Expected: ${broken.expected}\n  Received: ${received}`, {
     details: { field: broken.field },
   });

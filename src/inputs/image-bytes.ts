@@ -64,7 +64,8 @@ export async function fetchImage(url: string, limits: ImageLimits): Promise<Uint
     return await collect(response, shown, limits);
   } catch (error) {
     if (TransferKitError.isInstance(error)) throw error;
-    const reason = error instanceof Error ? String(error.cause ?? error.message) : String(error);
+    const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error; // fetch says "fetch failed" and why inside
+    const reason = inner instanceof Error ? inner.message : String(inner);
     throw new TransferKitError('network', `the picture ${shown} could not be fetched: ${reason}`, { details: { url: shown }, cause: error, retryable: true });
   }
 }

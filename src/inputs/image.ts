@@ -19,8 +19,9 @@ const isPixels = (value: object): value is PixelData => 'width' in value && 'hei
 const isLimited = (value: object): value is LimitedImage => 'image' in value && 'limits' in value;
 
 function describe(value: unknown): string {
-  if (!isObject(value)) return value === null ? 'null' : `${typeof value} ${String(value).slice(0, 40)}`;
-  const name = value.constructor?.name ?? 'object';
+  if (typeof value === 'number') return `number ${value}`;
+  if (!isObject(value)) return value === null ? 'null' : typeof value;
+  const name = value.constructor.name;
   return name === 'Object' ? `{ ${Object.keys(value).slice(0, 8).join(', ')} }` : name;
 }
 

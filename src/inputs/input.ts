@@ -37,6 +37,8 @@ export interface TokenAlignment {
    * -1, -1, -1 for special tokens.
    */
   readonly spans: Int32Array;
+  /** Token ids as text again, by the tokenizer that made them. */
+  readonly textOf?: (ids: readonly number[]) => string;
 }
 
 /** The way from the network's pixels back to the photo: x = scaleX * column + offsetX, y = scaleY * row + offsetY. */

@@ -25,9 +25,13 @@ const poolingModes: Readonly<Record<string, PoolingMode>> = {
 };
 
 function unsupported(place: string, expected: string, received: string): TransferKitError {
-  return new TransferKitError('bad-config', `${place}: expected ${expected}, received ${received}.\n  Fix: choose a checkpoint without it; this library cannot honour it yet.`, {
-    details: { place, expected, received },
-  });
+  return new TransferKitError(
+    'bad-config',
+    `${place}: expected ${expected}, received ${received}.\n  Fix: choose a checkpoint without it; this library cannot honour it yet.`,
+    {
+      details: { place, expected, received },
+    },
+  );
 }
 
 /** The pooling mode of a pooling module's config, in the old form (one flag per mode) or the new (one name). */
@@ -40,11 +44,19 @@ function poolingMode(config: JsonObject, place: string): PoolingMode {
   throw unsupported(place, 'one pooling mode out of mean, cls, max', chosen.length === 0 ? 'none' : chosen.join(' + '));
 }
 
+/** The last part of a module's class name, which moved from package to package over the years. */
+const moduleType = (name: JsonValue | undefined): string =>
+  typeof name === 'string' ? name.split('.').at(-1)! : 'a module without a type';
+
 /** A module's folder; one that leads out of the checkpoint is refused. */
 function modulePath(path: JsonValue | undefined): string {
   const name = typeof path === 'string' ? path : '';
   if (!/(^[/\\])|(^|[/\\])\.\.([/\\]|$)|:/.test(name)) return name;
-  throw new TransferKitError('corrupt-file', `modules.json names the folder "${name}": expected one inside the checkpoint.\n  Fix: do not use this checkpoint; it points outside itself.`, { details: { path: name } });
+  throw new TransferKitError(
+    'corrupt-file',
+    `modules.json names the folder "${name}": expected one inside the checkpoint.\n  Fix: do not use this checkpoint; it points outside itself.`,
+    { details: { path: name } },
+  );
 }
 
 /** A companion file as a JSON object, empty where there is none. */
@@ -59,10 +71,16 @@ function moduleList(bytes: Uint8Array): readonly { readonly type: string; readon
   try {
     value = JSON.parse(new TextDecoder().decode(bytes));
   } catch (cause) {
-    throw new TransferKitError('corrupt-file', `modules.json is not JSON: ${(cause as Error).message}.\n  Fix: download the file again.`, { cause });
+    throw new TransferKitError('corrupt-file', `modules.json is not JSON: ${(cause as Error).message}.\n  Fix: download the file again.`, {
+      cause,
+    });
   }
-  if (!Array.isArray(value)) throw new TransferKitError('corrupt-file', `modules.json: expected a list of modules, received ${JSON.stringify(value).slice(0, 80)}.\n  Fix: download the file again.`);
-  return value.map((entry: JsonObject) => ({ type: String(entry?.['type']).split('.').at(-1)!, path: modulePath(entry?.['path']) }));
+  if (!Array.isArray(value))
+    throw new TransferKitError(
+      'corrupt-file',
+      `modules.json: expected a list of modules, received ${JSON.stringify(value).slice(0, 80)}.\n  Fix: download the file again.`,
+    );
+  return value.map((entry: JsonObject | null) => ({ type: moduleType(entry?.['type']), path: modulePath(entry?.['path']) }));
 }
 
 /** Modules that hold the encoder itself, and those that do nothing outside training. */

@@ -44,7 +44,7 @@ function describe(raw: unknown): string {
   if (typeof raw === 'number' || typeof raw === 'bigint') return `the number ${String(raw)}`;
   if (typeof raw === 'string') return raw === '' ? 'an empty string' : JSON.stringify(raw.slice(0, 60));
   if (Array.isArray(raw)) return `an array of ${raw.length}${raw.length === 0 ? '' : ` (${raw.slice(0, 3).map(describe).join(', ')})`}`;
-  return `${Object.prototype.toString.call(raw)}`;
+  return Object.prototype.toString.call(raw);
 }
 
 /** The one or two texts of an input. */
@@ -52,16 +52,23 @@ function textsOf(raw: unknown, maxCharacters: number): readonly string[] {
   const texts = typeof raw === 'string' ? [raw] : Array.isArray(raw) && raw.length === 2 ? (raw as unknown[]) : [];
   const usable = texts.length > 0 && texts.every((text) => typeof text === 'string') && texts.some((text) => text !== '');
   if (!usable) {
-    throw new TransferKitError('bad-input', `this is not a text: expected a string that is not empty, or an array of two strings, received ${describe(raw)}.\n  Fix: check the input, or the text column of the table; leave out rows without text.`);
+    throw new TransferKitError(
+      'bad-input',
+      `this is not a text: expected a string that is not empty, or an array of two strings, received ${describe(raw)}.\n  Fix: check the input, or the text column of the table; leave out rows without text.`,
+    );
   }
-  for (const text of texts as string[]) if (text.length > maxCharacters) throw tooLong(text, maxCharacters);
-  return texts as string[];
+  for (const text of texts) if (text.length > maxCharacters) throw tooLong(text, maxCharacters);
+  return texts;
 }
 
 function tooLong(text: string, limit: number): TransferKitError {
-  return new TransferKitError('too-large', `a text has ${text.length} characters: expected at most ${limit}, received ${describe(text)}...\n  Fix: cut the text, or raise maxCharacters in the input recipe.`, {
-    details: { characters: text.length, limit },
-  });
+  return new TransferKitError(
+    'too-large',
+    `a text has ${text.length} characters: expected at most ${limit}, received ${describe(text)}...\n  Fix: cut the text, or raise maxCharacters in the input recipe.`,
+    {
+      details: { characters: text.length, limit },
+    },
+  );
 }
 
 /** How many tokens of two texts stay: the longer one is cut until both fit; then each has half. */
@@ -88,7 +95,11 @@ class RecipeEncoder {
     const { ids, typeIds } = this.#frame(this.#cut(pieces));
     // Even a text without a known token takes one place, with mask 0: tensors without elements are trouble on some backends.
     const length = Math.max(1, ids.length);
-    const arrays: Record<TextArray, Int32Array> = { ids: new Int32Array(length).fill(this.#recipe.padId), mask: new Int32Array(length), typeIds: new Int32Array(length) };
+    const arrays: Record<TextArray, Int32Array> = {
+      ids: new Int32Array(length).fill(this.#recipe.padId),
+      mask: new Int32Array(length),
+      typeIds: new Int32Array(length),
+    };
     arrays.ids.set(ids);
     arrays.mask.fill(1, 0, ids.length);
     arrays.typeIds.set(typeIds);
@@ -136,9 +147,13 @@ class RecipeEncoder {
 
 function assertKnown(id: number, vocabularySize: number): void {
   if (Number.isInteger(id) && id >= 0 && id < vocabularySize) return;
-  throw new TransferKitError('bad-config', `the tokenizer gives token ${id}, and the network knows tokens 0 to ${vocabularySize - 1}.\n  Fix: the tokenizer belongs to another checkpoint; use the files that were published together.`, {
-    details: { id, vocabularySize },
-  });
+  throw new TransferKitError(
+    'bad-config',
+    `the tokenizer gives token ${id}, and the network knows tokens 0 to ${vocabularySize - 1}.\n  Fix: the tokenizer belongs to another checkpoint; use the files that were published together.`,
+    {
+      details: { id, vocabularySize },
+    },
+  );
 }
 
 /** The tokenizer's files, under the names that a saved model carries them by. */
@@ -151,7 +166,10 @@ async function tokenizerFiles(file: ProcessorContext['file']): Promise<Map<strin
     const config = await file(`${folder}tokenizer_config.json`);
     return new Map([[name, bytes], ...(config === undefined ? [] : [['tokenizer_config.json', config] as const])]);
   }
-  throw new TransferKitError('not-found', 'there is no tokenizer: expected tokenizer.json, or vocab.txt of a BERT tokenizer, beside the weights.\n  Fix: add the file from the original checkpoint.');
+  throw new TransferKitError(
+    'not-found',
+    'there is no tokenizer: expected tokenizer.json, or vocab.txt of a BERT tokenizer, beside the weights.\n  Fix: add the file from the original checkpoint.',
+  );
 }
 
 /** A frame whose special tokens alone fill the whole length leaves no room for text. */
@@ -159,7 +177,10 @@ function assertRoom(recipe: TextRecipe, tokenizer: TextTokenizer): void {
   const fixed = recipe.addSpecialTokens ? tokenizer.frames[1].filter((part) => 'id' in part) : [];
   fixed.forEach((part) => assertKnown('id' in part ? part.id : -1, recipe.vocabularySize));
   if (recipe.maxLength > fixed.length) return;
-  throw new TransferKitError('bad-config', `maxLength is ${recipe.maxLength}: expected more than the ${fixed.length} special tokens that are put around two texts.\n  Fix: raise maxLength in the input recipe.`);
+  throw new TransferKitError(
+    'bad-config',
+    `maxLength is ${recipe.maxLength}: expected more than the ${fixed.length} special tokens that are put around two texts.\n  Fix: raise maxLength in the input recipe.`,
+  );
 }
 
 /**
@@ -180,11 +201,17 @@ export async function textProcessor(recipe: InputRecipe, context: Pick<Processor
   const configFile = files.get('tokenizer_config.json');
   const config: JsonObject = configFile === undefined ? {} : parseJsonObject(configFile, 'tokenizer_config.json');
   const json = files.get('tokenizer.json');
-  const description = json === undefined ? wordPieceFromVocabulary(files.get('vocab.txt')!, config) : parseJsonObject(json, 'tokenizer.json');
+  const description =
+    json === undefined ? wordPieceFromVocabulary(files.get('vocab.txt')!, config) : parseJsonObject(json, 'tokenizer.json');
   const tokenizer = await createTokenizer(description, config);
   assertRoom(settings, tokenizer);
   const encoder = new RecipeEncoder(settings, tokenizer);
   const padding: Record<TextArray, number> = { ids: settings.padId, mask: 0, typeIds: 0 };
-  // Async, so that a text that cannot be encoded rejects and never throws at once.
-  return { recipe: settings, files, padding: settings.arrays.map((name) => padding[name]), encode: async (raw) => encoder.encode(raw) };
+  // Inside a promise, so that a text that cannot be encoded rejects and never throws at once.
+  return {
+    recipe: settings,
+    files,
+    padding: settings.arrays.map((name) => padding[name]),
+    encode: (raw) => new Promise((resolve) => resolve(encoder.encode(raw))),
+  };
 }

@@ -1,6 +1,6 @@
 import type { Tokenizer } from '@huggingface/tokenizers';
 import { TransferKitError } from '../errors.js';
-import type { JsonObject } from '../json.js';
+import type { JsonObject, JsonValue } from '../json.js';
 import { bertNormalizer } from './bert-normalizer.js';
 import type { BertNormalizerSettings } from './bert-normalizer.js';
 
@@ -44,22 +44,29 @@ function rememberWords(tokenizer: Tokenizer): void {
   };
 }
 
-/** Puts our BERT normaliser in the place of the library's, at the top or inside a sequence. */
+/** Our BERT normaliser in the place of the library's; any other stays. The library calls it as a function or as a method. */
+function ours(normalizer: unknown, library: Library): unknown {
+  if (!(normalizer instanceof library.BertNormalizer)) return normalizer;
+  const normalize = bertNormalizer((normalizer as unknown as { config: BertNormalizerSettings }).config);
+  return Object.assign(normalize, { normalize });
+}
+
+/** Replaces the library's BERT normaliser, at the top or inside a sequence. */
 function replaceBertNormalizers(tokenizer: Tokenizer, library: Library): void {
-  const ours = (normalizer: unknown): unknown =>
-    normalizer instanceof library.BertNormalizer ? bertNormalizer((normalizer as unknown as { config: BertNormalizerSettings }).config) : normalizer;
   const holder = tokenizer as unknown as { normalizer: unknown };
   const sequence = holder.normalizer as { normalizers?: unknown[] } | null;
-  if (Array.isArray(sequence?.normalizers)) sequence.normalizers = sequence.normalizers.map(ours);
-  else holder.normalizer = ours(holder.normalizer);
+  if (Array.isArray(sequence?.normalizers)) sequence.normalizers = sequence.normalizers.map((part) => ours(part, library));
+  else holder.normalizer = ours(holder.normalizer, library);
 }
+
+const isBert = (name: JsonValue | undefined): boolean => typeof name === 'string' && name.startsWith('Bert');
 
 /**
  * `tokenizer_config.json` has the last word on the settings of a BERT normaliser, as in the reference.
  */
 function withConfiguredNormalizer(json: JsonObject, config: JsonObject): JsonObject {
   const normalizer = json['normalizer'] as JsonObject | null | undefined;
-  if (normalizer?.['type'] !== 'BertNormalizer' || !String(config['tokenizer_class']).startsWith('Bert')) return json;
+  if (normalizer?.['type'] !== 'BertNormalizer' || !isBert(config['tokenizer_class'])) return json;
   const told: Record<string, boolean | null> = {};
   if (typeof config['do_lower_case'] === 'boolean') told['lowercase'] = config['do_lower_case'];
   if (typeof config['strip_accents'] === 'boolean' || config['strip_accents'] === null) told['strip_accents'] = config['strip_accents'];
@@ -89,7 +96,14 @@ function frameOf(tokenizer: Tokenizer, pair: boolean): readonly FramePart[] {
 export async function createTokenizer(json: JsonObject, config: JsonObject): Promise<TextTokenizer> {
   const library = await importLibrary();
   try {
-    const parts = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, added_tokens: [], ...withConfiguredNormalizer(json, config) };
+    const parts = {
+      normalizer: null,
+      pre_tokenizer: null,
+      post_processor: null,
+      decoder: null,
+      added_tokens: [],
+      ...withConfiguredNormalizer(json, config),
+    };
     const tokenizer = new library.Tokenizer(parts, config);
     replaceBertNormalizers(tokenizer, library);
     rememberWords(tokenizer);
@@ -97,7 +111,11 @@ export async function createTokenizer(json: JsonObject, config: JsonObject): Pro
     const ids = (text: string): number[] => tokenizer.tokenize(text).map((token) => tokenizer.token_to_id(token) ?? unknownId ?? -1);
     return { ids, unknownId, frames: [frameOf(tokenizer, false), frameOf(tokenizer, true)] };
   } catch (cause) {
-    throw new TransferKitError('corrupt-file', `tokenizer.json does not describe a tokenizer that can be built: ${(cause as Error).message}.\n  Fix: download the file again, or export it again with a recent version of its library.`, { cause });
+    throw new TransferKitError(
+      'corrupt-file',
+      `tokenizer.json does not describe a tokenizer that can be built: ${(cause as Error).message}.\n  Fix: download the file again, or export it again with a recent version of its library.`,
+      { cause },
+    );
   }
 }
 
@@ -106,6 +124,10 @@ async function importLibrary(): Promise<Library> {
   try {
     return await import('@huggingface/tokenizers');
   } catch (cause) {
-    throw new TransferKitError('missing-package', 'texts need the package @huggingface/tokenizers, which cannot be imported.\n  Fix: npm install @huggingface/tokenizers', { cause });
+    throw new TransferKitError(
+      'missing-package',
+      'texts need the package @huggingface/tokenizers, which cannot be imported.\n  Fix: npm install @huggingface/tokenizers',
+      { cause },
+    );
   }
 }

@@ -16,7 +16,10 @@ function readVocabulary(bytes: Uint8Array): Map<string, number> {
   const lines = new TextDecoder().decode(bytes).split(/\r\n|\n|\r/);
   if (lines.at(-1) === '') lines.pop();
   if (lines.length === 0 || lines.length > mostLines) {
-    throw new TransferKitError('corrupt-file', `vocab.txt has ${lines.length} lines; expected 1 to ${mostLines}, one token each.\n  Fix: download the file again.`);
+    throw new TransferKitError(
+      'corrupt-file',
+      `vocab.txt has ${lines.length} lines; expected 1 to ${mostLines}, one token each.\n  Fix: download the file again.`,
+    );
   }
   return new Map(lines.map((line, index) => [line, index]));
 }
@@ -34,16 +37,39 @@ export function wordPieceFromVocabulary(vocabulary: Uint8Array, config: JsonObje
   const special = Object.fromEntries(Object.entries(names).map(([role, name]) => [role, tokenText(config[`${role}_token`], name)]));
   const required = [special['unk']!, special['cls']!, special['sep']!];
   const missing = required.filter((token) => !ids.has(token));
-  if (missing.length > 0) throw new TransferKitError('corrupt-file', `vocab.txt lacks ${missing.join(', ')}: expected the vocabulary of a BERT tokenizer.\n  Fix: add tokenizer.json, or name the special tokens in tokenizer_config.json.`, { details: { missing } });
+  if (missing.length > 0)
+    throw new TransferKitError(
+      'corrupt-file',
+      `vocab.txt lacks ${missing.join(', ')}: expected the vocabulary of a BERT tokenizer.\n  Fix: add tokenizer.json, or name the special tokens in tokenizer_config.json.`,
+      { details: { missing } },
+    );
   return {
     added_tokens: Object.values(special)
       .filter((token) => ids.has(token))
-      .map((content) => ({ id: ids.get(content)!, content, special: true, normalized: false, single_word: false, lstrip: false, rstrip: false })),
+      .map((content) => ({
+        id: ids.get(content)!,
+        content,
+        special: true,
+        normalized: false,
+        single_word: false,
+        lstrip: false,
+        rstrip: false,
+      })),
     normalizer: bertNormalizerJson(config),
     pre_tokenizer: { type: 'BertPreTokenizer' },
-    post_processor: { type: 'BertProcessing', cls: [special['cls']!, ids.get(special['cls']!)!], sep: [special['sep']!, ids.get(special['sep']!)!] },
+    post_processor: {
+      type: 'BertProcessing',
+      cls: [special['cls']!, ids.get(special['cls']!)!],
+      sep: [special['sep']!, ids.get(special['sep']!)!],
+    },
     decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
-    model: { type: 'WordPiece', unk_token: special['unk']!, continuing_subword_prefix: '##', max_input_chars_per_word: 100, vocab: Object.fromEntries(ids) },
+    model: {
+      type: 'WordPiece',
+      unk_token: special['unk']!,
+      continuing_subword_prefix: '##',
+      max_input_chars_per_word: 100,
+      vocab: Object.fromEntries(ids),
+    },
   };
 }
 

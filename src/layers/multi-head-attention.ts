@@ -53,7 +53,7 @@ export class MultiHeadAttention extends layers.Layer {
     // The key is turned while its heads are split: one pass, and no transposed product, which is slow on some backends.
     const scores = tf.matMul(scaled, this.#split(key, [0, 2, 3, 1]));
     const penalty = tf.mul(tf.sub(1, tf.cast(mask, 'float32')), hidden);
-    const weights = tf.softmax(tf.add(scores, tf.reshape(penalty, [mask.shape[0]!, 1, 1, mask.shape[1]!])));
+    const weights = tf.softmax(tf.add(scores, tf.reshape(penalty, [mask.shape[0], 1, 1, mask.shape[1]!])));
     const drops = keywords.training === true && this.dropout > 0;
     return drops ? dropValues(weights, this.dropout, nextSeed(this.name, keywords)) : weights;
   }

@@ -21,23 +21,22 @@ export function seededUniform(shape: number[], deviation: number, name: string):
   return tf.tensor(values, shape, 'float32');
 }
 
-/** `seededUniform` in the shape that tfjs's layers take. */
-export function seededInitializer(deviation: number, name: string): ReturnType<typeof initializers.zeros> {
-  return new SeededUniform({ deviation, name });
+/** `seededUniform` as an initialiser for tfjs's layers. */
+export type SeededInitializer = ReturnType<typeof initializers.zeros>;
+
+/** What seeds an initialiser, and how far its numbers spread. */
+interface SeededUniformArguments {
+  readonly deviation: number;
+  readonly name: string;
 }
 
-/** The initialiser behind `seededInitializer`. */
 class SeededUniform extends tf.serialization.Serializable {
   static readonly className = 'TransferKitSeededUniform';
-  readonly #options: { readonly deviation: number; readonly name: string };
+  readonly #options: SeededUniformArguments;
 
-  constructor(options: { readonly deviation: number; readonly name: string }) {
+  constructor(options: SeededUniformArguments) {
     super();
     this.#options = options;
-  }
-
-  fromConfigUsesCustomObjects(): boolean {
-    return false;
   }
 
   apply(shape: number[]): tf.Tensor {
@@ -50,3 +49,14 @@ class SeededUniform extends tf.serialization.Serializable {
 }
 
 tf.serialization.registerClass(SeededUniform);
+
+/** An initialiser for a weight that a layer of ours adds. */
+export function seededInitializer(deviation: number, name: string): SeededInitializer {
+  // tfjs keeps the base class to itself; what it asks of an initialiser is `apply` and `getConfig`.
+  return new SeededUniform({ deviation, name }) as unknown as SeededInitializer;
+}
+
+/** The same for tfjs's own layers, which take an initialiser that is not of their making only by its registered name. */
+export function seededInitializerByName(deviation: number, name: string): SeededInitializer {
+  return { className: SeededUniform.className, config: { deviation, name } } as unknown as SeededInitializer;
+}

@@ -5,7 +5,7 @@ import { Dropout } from './dropout.js';
 import type { LayerChain } from './layer-chain.js';
 import { LayerNormalization } from './layer-normalization.js';
 import { MultiHeadAttention } from './multi-head-attention.js';
-import { seededInitializer } from './seeded-uniform.js';
+import { seededInitializerByName } from './seeded-uniform.js';
 
 /** Sizes and habits of an encoder layer. */
 export interface TransformerLayerSettings {
@@ -21,7 +21,7 @@ export interface TransformerLayerSettings {
 
 /** A dense layer with small seeded weights. Weights: `kernel` [in, units], `bias` [units]. */
 export const projection = (name: string, units: number, activation: 'linear' | 'tanh' = 'linear'): layers.Layer =>
-  layers.dense({ name, units, activation, kernelInitializer: seededInitializer(0.02, name) });
+  layers.dense({ name, units, activation, kernelInitializer: seededInitializerByName(0.02, name) });
 
 /**
  * One encoder layer that normalises after each residual sum, as BERT does.
@@ -39,7 +39,13 @@ export function transformerLayer(
   hidden: SymbolicTensor,
   mask: SymbolicTensor,
 ): SymbolicTensor {
-  const attended = addAndNormalise(chain, `${name}/attention`, settings, selfAttention(chain, `${name}/attention`, settings, hidden, mask), hidden);
+  const attended = addAndNormalise(
+    chain,
+    `${name}/attention`,
+    settings,
+    selfAttention(chain, `${name}/attention`, settings, hidden, mask),
+    hidden,
+  );
   return addAndNormalise(chain, name, settings, feedForward(chain, name, settings, attended), attended);
 }
 
@@ -58,7 +64,13 @@ function feedForward(chain: LayerChain, name: string, settings: TransformerLayer
 }
 
 /** Dropout, the residual sum, layer normalisation. */
-function addAndNormalise(chain: LayerChain, name: string, settings: TransformerLayerSettings, update: SymbolicTensor, residual: SymbolicTensor) {
+function addAndNormalise(
+  chain: LayerChain,
+  name: string,
+  settings: TransformerLayerSettings,
+  update: SymbolicTensor,
+  residual: SymbolicTensor,
+) {
   const dropped = chain.apply(new Dropout({ name: `${name}/dropout`, rate: settings.hiddenDropout }), update);
   const sum = chain.apply(layers.add({ name: `${name}/residual` }), [dropped, residual]);
   return chain.apply(new LayerNormalization({ name: `${name}/normalization`, epsilon: settings.epsilon }), sum);

@@ -49,7 +49,10 @@ const corrupt = (origin: string, problem: string, expected: string, received: st
   });
 
 /** Types as tfjs names them, and as they are stored. */
-const storedTypes: Readonly<Record<string, StoredType>> = { float32: 'F32', float16: 'F16', int32: 'I32', bool: 'BOOL', uint8: 'U8' };
+const storedTypes: ReadonlyMap<string, StoredType> = new Map([['float32', 'F32'], ['float16', 'F16'], ['int32', 'I32'], ['bool', 'BOOL'], ['uint8', 'U8']]);
+
+/** Bytes of the integers that numbers may be quantised to. */
+const quantizedBytes: ReadonlyMap<string, number> = new Map([['uint8', 1], ['uint16', 2]]);
 
 /**
  * Finds the tensors of a group in its stream, which must hold exactly these.
@@ -69,7 +72,7 @@ export function locateTensors(group: WeightGroup, stream: ByteFile): ReadonlyMap
 }
 
 function packedTensor({ name, shape, dtype, quantization }: Weight, start: number, origin: string): PackedTensor {
-  const type = storedTypes[dtype];
+  const type = storedTypes.get(dtype);
   if (type === undefined) throw unsupportedType(name, dtype, origin);
   const packing = quantization === undefined ? plain(type) : quantized(name, type, quantization, origin);
   const count = elementCount(shape);
@@ -88,7 +91,7 @@ const plain = (type: StoredType): Packing => ({ bytes: bytesPerElement[type], de
 /** Quantised numbers are `stored * scale + min`; integers are rounded. float16 is stored as it is. */
 function quantized(name: string, type: StoredType, { dtype, scale = 1, min = 0 }: NonNullable<Weight['quantization']>, origin: string): Packing {
   if (dtype === 'float16' && type === 'F32') return plain('F16');
-  const bytes = { uint8: 1, uint16: 2 }[dtype];
+  const bytes = quantizedBytes.get(dtype);
   if (bytes === undefined || !['F32', 'I32'].includes(type)) throw unsupportedType(name, `${type} quantised to ${dtype}`, origin);
   const numbers = (stored: Uint8Array): ArrayLike<number> => (bytes === 1 ? stored : new Uint16Array(new Uint8Array(stored).buffer));
   if (type === 'I32') return { bytes, decode: (stored) => Int32Array.from(numbers(stored), (value) => Math.round(value * scale + min)) };
@@ -96,7 +99,7 @@ function quantized(name: string, type: StoredType, { dtype, scale = 1, min = 0 }
 }
 
 const unsupportedType = (name: string, dtype: string, origin: string): TransferKitError =>
-  new TransferKitError('unsupported', `"${origin}": tensor "${name.slice(0, 200)}" holds ${dtype.slice(0, 100)}; this build reads ${Object.keys(storedTypes).join(', ')}, and float32 or int32 quantised to uint8, uint16 or float16.\n  Fix: export the model with one of these.`, {
+  new TransferKitError('unsupported', `"${origin}": tensor "${name.slice(0, 200)}" holds ${dtype.slice(0, 100)}; this build reads ${[...storedTypes.keys()].join(', ')}, and float32 or int32 quantised to uint8, uint16 or float16.\n  Fix: export the model with one of these.`, {
     details: { file: origin, tensor: name, dtype },
   });
 

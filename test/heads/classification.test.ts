@@ -5,18 +5,21 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { classification, classificationHead } from '../../src/heads/classification.js';
 import { inference, runGraph } from '../../src/layers/run-graph.js';
-import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { input, layers, model as layersModel, type LayersModel, type SymbolicTensor } from '@tensorflow/tfjs-layers';
 import { expectError } from './expect-error.js';
 
 beforeAll(() => tf.setBackend('cpu'));
 
 const head = classification(['cat', 'dog', 'owl']);
 const logitsOf = (rows: number[][]) => tf.tensor2d(rows);
-const targetsOf = (labels: readonly ('cat' | 'dog' | 'owl')[]) => tf.tensor2d(labels.map((label) => [...head.encode(label, [])[0]!.values]));
-const lossOf = (rows: number[][], labels: readonly ('cat' | 'dog' | 'owl')[], labelSmoothing?: number) =>
-  [...head.loss([logitsOf(rows)], [targetsOf(labels)], labelSmoothing === undefined ? {} : { labelSmoothing }).dataSync()];
+const targetsOf = (labels: readonly ('cat' | 'dog' | 'owl')[]) =>
+  tf.tensor2d(labels.map((label) => [...head.encode(label, [])[0]!.values]));
+const lossOf = (rows: number[][], labels: readonly ('cat' | 'dog' | 'owl')[], labelSmoothing?: number) => [
+  ...head.loss([logitsOf(rows)], [targetsOf(labels)], labelSmoothing === undefined ? {} : { labelSmoothing }).dataSync(),
+];
 
-const runHead = (model: LayersModel, features: tf.Tensor, options = inference): tf.Tensor => runGraph(new Map([[model.inputs[0]!, features]]), model.outputs, options)[0]!;
+const runHead = (model: LayersModel, features: tf.Tensor, options = inference): tf.Tensor =>
+  runGraph(new Map([[model.inputs[0]!, features]]), model.outputs, options)[0]!;
 
 describe('labels', () => {
   it('refuses fewer than two, saying which', () => {
@@ -33,7 +36,8 @@ describe('labels', () => {
   });
 
   it('refuses a dropout that would leave nothing, and options that do not exist', () => {
-    for (const dropout of [1, -0.1, Number.NaN, '0.5' as never]) expectError(() => classification(['a', 'b'], { dropout }), 'bad-option', /dropout[^]*from 0 up to/);
+    for (const dropout of [1, -0.1, Number.NaN, '0.5' as never])
+      expectError(() => classification(['a', 'b'], { dropout }), 'bad-option', /dropout[^]*from 0 up to/);
     expectError(() => classification(['a', 'b'], { drop: 0.1 } as never), 'bad-option', /no option "drop"[^]*dropout/);
   });
 
@@ -56,7 +60,13 @@ describe('labels', () => {
 describe('loss', () => {
   it('is the softmax cross-entropy', () => {
     // -ln(e^2 / (e^2 + e^1 + e^0)) and -ln(e^0 / ...)
-    const losses = lossOf([[2, 1, 0], [2, 1, 0]], ['cat', 'owl']);
+    const losses = lossOf(
+      [
+        [2, 1, 0],
+        [2, 1, 0],
+      ],
+      ['cat', 'owl'],
+    );
     expect(losses[0]).toBeCloseTo(0.4076059644, 6);
     expect(losses[1]).toBeCloseTo(2.4076059644, 6);
   });
@@ -68,23 +78,37 @@ describe('loss', () => {
   });
 
   it('stays finite where exp would overflow', () => {
-    const losses = lossOf([[1e4, 0, -1e4], [1e4, 0, -1e4]], ['cat', 'owl'], 0.1);
+    const losses = lossOf(
+      [
+        [1e4, 0, -1e4],
+        [1e4, 0, -1e4],
+      ],
+      ['cat', 'owl'],
+      0.1,
+    );
     expect(losses.every(Number.isFinite)).toBe(true);
     expect(lossOf([[1e4, 0, -1e4]], ['owl'])[0]).toBeCloseTo(2e4, 0);
   });
 
   it('has the gradient that finite differences give', () => {
     fc.assert(
-      fc.property(fc.array(fc.double({ min: -3, max: 3, noNaN: true }), { minLength: 3, maxLength: 3 }), fc.constantFrom(0, 0.1, 0.5), (logits, smoothing) => {
-        const target = targetsOf(['dog']);
-        const loss = (values: tf.Tensor) => tf.sum(head.loss([values], [target], { labelSmoothing: smoothing })) as tf.Scalar;
-        const gradient = tf.grad(loss as never)(tf.tensor2d([logits])).dataSync();
-        const step = 1e-2;
-        logits.forEach((_, index) => {
-          const at = (shift: number): number => loss(tf.tensor2d([logits.map((value, other) => (other === index ? value + shift : value))])).dataSync()[0]!;
-          expect(gradient[index]).toBeCloseTo((at(step) - at(-step)) / (2 * step), 2);
-        });
-      }),
+      fc.property(
+        fc.array(fc.double({ min: -3, max: 3, noNaN: true }), { minLength: 3, maxLength: 3 }),
+        fc.constantFrom(0, 0.1, 0.5),
+        (logits, smoothing) => {
+          const target = targetsOf(['dog']);
+          const loss = (values: tf.Tensor) => tf.sum<tf.Scalar>(head.loss([values], [target], { labelSmoothing: smoothing }));
+          const gradient = tf
+            .grad(loss as never)(tf.tensor2d([logits]))
+            .dataSync();
+          const step = 1e-2;
+          logits.forEach((_, index) => {
+            const at = (shift: number): number =>
+              loss(tf.tensor2d([logits.map((value, other) => (other === index ? value + shift : value))])).dataSync()[0]!;
+            expect(gradient[index]).toBeCloseTo((at(step) - at(-step)) / (2 * step), 2);
+          });
+        },
+      ),
       { numRuns: 20, seed: 1 },
     );
   });
@@ -105,7 +129,15 @@ describe('weights, metrics, predictions', () => {
   });
 
   it('counts the predicted labels that are right', () => {
-    const accuracy = head.metrics['accuracy']!([logitsOf([[2, 1, 0], [0, 1, 2]])], [targetsOf(['cat', 'cat'])]);
+    const accuracy = head.metrics['accuracy']!(
+      [
+        logitsOf([
+          [2, 1, 0],
+          [0, 1, 2],
+        ]),
+      ],
+      [targetsOf(['cat', 'cat'])],
+    );
     expect([...accuracy.dataSync()]).toEqual([1, 0]);
   });
 
@@ -132,7 +164,12 @@ describe('layers', () => {
   it('train kernel and bias, and save mean and scale too', () => {
     const model = head.build({ shapes: [[5]], seed: 1 });
     expect(model.trainableWeights.map((weight) => weight.originalName)).toEqual(['logits/kernel', 'logits/bias']);
-    expect(model.weights.map((weight) => weight.originalName).sort()).toEqual(['logits/bias', 'logits/kernel', 'standardize/mean', 'standardize/scale']);
+    expect(model.weights.map((weight) => weight.originalName).sort()).toEqual([
+      'logits/bias',
+      'logits/kernel',
+      'standardize/mean',
+      'standardize/scale',
+    ]);
     model.dispose();
   });
 
@@ -148,16 +185,38 @@ describe('layers', () => {
     model.dispose();
   });
 
+  it('refuse to be adapted when they are not its own', () => {
+    const features = input({ shape: [2] });
+    const stranger = layersModel({
+      inputs: features,
+      outputs: layers.dense({ units: 1, name: 'standardize' }).apply(features) as SymbolicTensor,
+    });
+    expectError(() => head.adapt!(stranger, [tf.zeros([1, 2])], []), 'bad-option', /layers that its build made[^]*class Dense/);
+    stranger.dispose();
+  });
+
   it('learn to tell classes apart, on features of any size', () => {
     const model = head.build({ shapes: [[2]], seed: 1 });
-    const features = tf.tensor2d([[9000, 0.1], [9000, 0.2], [9100, 0.1], [9101, 0.1], [9000, 0.9], [9001, 0.91]]);
+    const features = tf.tensor2d([
+      [9000, 0.1],
+      [9000, 0.2],
+      [9100, 0.1],
+      [9101, 0.1],
+      [9000, 0.9],
+      [9001, 0.91],
+    ]);
     const labels = ['cat', 'cat', 'dog', 'dog', 'owl', 'owl'] as const;
     const targets = targetsOf(labels);
     head.adapt!(model, [features], [targets]);
-    const weights = model.trainableWeights.map((weight) => weight.read() as tf.Variable);
+    const weights = model.trainableWeights.map((weight) => weight.read()) as unknown as tf.Variable[];
     const optimizer = tf.train.sgd(1);
-    for (let step = 0; step < 60; step++) tf.tidy(() => void optimizer.minimize(() => tf.mean(head.loss([runHead(model, features)], [targets], {})) as tf.Scalar, false, weights));
-    const predicted = tf.unstack(runHead(model, features)).map((row) => head.decode([{ shape: [3], values: row.dataSync() as Float32Array }], []).label);
+    for (let step = 0; step < 60; step++)
+      tf.tidy(
+        () => void optimizer.minimize(() => tf.mean<tf.Scalar>(head.loss([runHead(model, features)], [targets], {})), false, weights),
+      );
+    const predicted = tf
+      .unstack(runHead(model, features))
+      .map((row) => head.decode([{ shape: [3], values: row.dataSync() as Float32Array }], []).label);
     expect(predicted).toEqual(labels);
     model.dispose();
   });
@@ -184,7 +243,8 @@ describe('saving', () => {
   });
 
   it('refuses a broken config', () => {
-    for (const labels of [undefined, 'cat', ['cat'], ['cat', 1]]) expectError(() => classificationHead.restore({ labels } as never), 'bad-config', /at least 2 labels[^]*Received/);
+    for (const labels of [undefined, 'cat', ['cat'], ['cat', 1]])
+      expectError(() => classificationHead.restore({ labels }), 'bad-config', /at least 2 labels[^]*Received/);
     expectError(() => classificationHead.restore({ labels: ['a', 'a'] }), 'bad-config', /saved classification head/);
     expectError(() => classificationHead.restore({ labels: ['a', 'b'], dropout: 2 }), 'bad-config', /saved classification head[^]*dropout/);
   });

@@ -4,12 +4,13 @@ import { describe, expect, it } from 'vitest';
 import { defineHead } from '../../src/heads/head.js';
 import { findHead, heads } from '../../src/heads/index.js';
 
+// A folder beside a member holds its parts.
 const contractFiles = ['head.ts', 'index.ts'];
 
 describe('the list of heads', () => {
   it('equals the folder', async () => {
     const files = await readdir(new URL('../../src/heads/', import.meta.url));
-    const members = files.filter((file) => !contractFiles.includes(file)).map((file) => file.replace(/\.ts$/, ''));
+    const members = files.filter((file) => file.endsWith('.ts') && !contractFiles.includes(file)).map((file) => file.replace(/\.ts$/, ''));
     expect(Object.keys(heads).sort()).toEqual(members.sort());
   });
 
@@ -27,7 +28,9 @@ describe('the list of heads', () => {
   });
 
   it('names the nearest for a name that does not exist', async () => {
-    await expect(findHead('clasification')).rejects.toThrow(/unknown-name: there is no head "clasification"\. Did you mean "classification"\?/);
+    await expect(findHead('clasification')).rejects.toThrow(
+      /unknown-name: there is no head "clasification"\. Did you mean "classification"\?/,
+    );
     await expect(findHead('toString')).rejects.toMatchObject({ code: 'unknown-name' });
   });
 });

@@ -11,13 +11,34 @@ import { expectError } from './expect-error.js';
 beforeAll(() => tf.setBackend('cpu'));
 
 const head = similarity({ scale: [0, 5] });
-const run = (model: LayersModel, left: tf.Tensor, right: tf.Tensor): tf.Tensor => runGraph(new Map([[model.inputs[0]!, left], [model.inputs[1]!, right]]), model.outputs)[0]!;
+const run = (model: LayersModel, left: tf.Tensor, right: tf.Tensor): tf.Tensor =>
+  runGraph(
+    new Map([
+      [model.inputs[0]!, left],
+      [model.inputs[1]!, right],
+    ]),
+    model.outputs,
+  )[0]!;
 const build = (features: number): LayersModel => head.build({ shapes: [[features], [features]], seed: 1 });
 
 describe('the similarity plug-in', () => {
   it('starts as the plain cosine', () => {
     const model = build(2);
-    const cosines = [...run(model, tf.tensor2d([[1, 0], [1, 0], [3, 4]]), tf.tensor2d([[5, 0], [0, 2], [4, 3]])).dataSync()];
+    const cosines = [
+      ...run(
+        model,
+        tf.tensor2d([
+          [1, 0],
+          [1, 0],
+          [3, 4],
+        ]),
+        tf.tensor2d([
+          [5, 0],
+          [0, 2],
+          [4, 3],
+        ]),
+      ).dataSync(),
+    ];
     [1, 0, 0.96].forEach((expected, index) => expect(cosines[index]).toBeCloseTo(expected, 5));
     disposeModel(model);
   });
@@ -41,10 +62,12 @@ describe('the similarity plug-in', () => {
     const angles = Array.from({ length: 40 }, (_, index) => index * 0.7);
     const topic = tf.tensor2d(angles.map((angle) => [Math.cos(angle), Math.sin(angle)]));
     const same = tf.tensor(angles.map((_, index) => index % 2));
-    const turned = tf.tensor2d(angles.map((angle, index) => (index % 2 === 1 ? [Math.cos(angle), Math.sin(angle)] : [-Math.sin(angle), Math.cos(angle)])));
+    const turned = tf.tensor2d(
+      angles.map((angle, index) => (index % 2 === 1 ? [Math.cos(angle), Math.sin(angle)] : [-Math.sin(angle), Math.cos(angle)])),
+    );
     const [left, right] = [tf.concat([topic, noise(1)], 1), tf.concat([turned, noise(2)], 1)];
-    const lossNow = (): tf.Scalar => tf.mean(head.loss([run(model, left, right)], [same], {})) as tf.Scalar;
-    const weights = model.trainableWeights.map((weight) => weight.read() as tf.Variable);
+    const lossNow = (): tf.Scalar => tf.mean<tf.Scalar>(head.loss([run(model, left, right)], [same], {}));
+    const weights = model.trainableWeights.map((weight) => weight.read()) as unknown as tf.Variable[];
     const [before] = lossNow().dataSync();
     const optimizer = tf.train.adam(0.05);
     for (let step = 0; step < 60; step++) tf.tidy(() => void optimizer.minimize(lossNow, false, weights));
@@ -53,7 +76,13 @@ describe('the similarity plug-in', () => {
   });
 
   it('reports correlations', () => {
-    const outcome = (id: string, target: number, answer: number) => ({ id, target, prediction: { similarity: answer }, loss: 0.25, metrics: {} });
+    const outcome = (id: string, target: number, answer: number) => ({
+      id,
+      target,
+      prediction: { similarity: answer },
+      loss: 0.25,
+      metrics: {},
+    });
     const report = head.report([outcome('a', 0, 1), outcome('b', 2, 2), outcome('c', 5, 4)], { seed: 1 });
     expect(report.spearman).toBe(1);
     expect(report.pearson).toBeCloseTo(69 / Math.sqrt(42 * 114), 12);
@@ -79,7 +108,7 @@ describe('the similarity plug-in', () => {
     const before = tf.memory().numTensors;
     tf.tidy(() => {
       const model = build(3);
-      tf.variableGrads(() => tf.mean(run(model, tf.ones([2, 3]), tf.ones([2, 3]))) as tf.Scalar);
+      tf.variableGrads(() => tf.mean<tf.Scalar>(run(model, tf.ones([2, 3]), tf.ones([2, 3]))));
       disposeModel(model);
     });
     expect(tf.memory().numTensors).toBe(before);

@@ -39,7 +39,13 @@ describe('Standardize', () => {
 
   it('does not blow up a constant feature, nor one that is constant but for rounding', () => {
     const layer = built(3);
-    layer.adapt(tf.tensor2d([[5, 1, 7], [5, 2, 7.000001], [5, 3, 7]]));
+    layer.adapt(
+      tf.tensor2d([
+        [5, 1, 7],
+        [5, 2, 7.000001],
+        [5, 3, 7],
+      ]),
+    );
     const [, scale] = layer.getWeights();
     expect(Math.max(...scale!.dataSync())).toBeLessThan(4);
     expect([...apply(layer, tf.tensor2d([[6, 2, 7]])).dataSync()].every((value) => Math.abs(value) < 10)).toBe(true);

@@ -124,7 +124,7 @@ export async function startHub({ repos }: { repos: Record<string, HubRepoContent
     const isKnown = content !== undefined && (content.token === undefined || request.headers.authorization === `Bearer ${content.token}`);
     if (!isKnown) refuse(response, request.headers.authorization ? 404 : 401, 'RepoNotFound');
     else if (content.gated) refuse(response, 403, 'GatedRepo');
-    else if (!['main', commitOf(content), ...(content.branches ?? [])].includes(revision)) refuse(response, 404, 'RevisionNotFound');
+    else if (!['main', 'HEAD', commitOf(content), ...(content.branches ?? [])].includes(revision)) refuse(response, 404, 'RevisionNotFound');
     else return content;
     return undefined;
   };

@@ -26,5 +26,5 @@ test('any head is a head, and other tasks have other types', () => {
   expectTypeOf(classification(['a', 'b'])).toExtend<AnyHead>();
   expectTypeOf(classificationHead.restore({})).toEqualTypeOf<AnyHead>();
   expectTypeOf(similarity().decode([], [])).toEqualTypeOf<SimilarityPrediction>();
-  expectTypeOf(similarity().encode).parameter(0).toBeNumber();
+  expectTypeOf<Parameters<ReturnType<typeof similarity>['encode']>[0]>().toBeNumber();
 });

@@ -12,8 +12,8 @@ const maximumCalls = 20_000;
 /** Tensors that a call of a layer or of an inner model gave. */
 type Results = (output: number) => TensorReference | undefined;
 
-/** Where an inner model stands: the names of the models around it. */
-type Path = readonly string[];
+/** Where an inner model stands: the models around it. */
+type Path = readonly TopologyEntry[];
 
 /** Writes the calls of nested models one after another, as if there were no nesting. */
 class Flattener {
@@ -31,7 +31,7 @@ class Flattener {
     let current = inputs;
     for (const layer of layersOf(entry)) {
       if (layer.className === 'InputLayer') current ??= [this.#input(layer, path)];
-      else if (isModel(layer)) current = this.model(layer, [...path, layer.name], current);
+      else if (isModel(layer)) current = this.model(layer, [...path, layer], current);
       else current = [this.#call(layer, path, current ?? [this.#input(inputLayerFor(layer), path)])];
     }
     if (current === undefined) throw malformed(`the model "${entry.name}" has no layers`);
@@ -82,7 +82,7 @@ class Flattener {
       );
     }
     if (isModel(entry)) {
-      const outputs = this.model(entry, [...path, entry.name], inputs);
+      const outputs = this.model(entry, [...path, entry], inputs);
       return (output) => outputs[output];
     }
     const [call] = this.#call(entry, path, inputs);
@@ -93,14 +93,14 @@ class Flattener {
     return this.#call(entry, path, []);
   }
 
-  #call({ name, className, config }: TopologyEntry, path: Path, inputs: readonly TensorReference[]): TensorReference {
+  #call({ name, className, config, archive }: TopologyEntry, path: Path, inputs: readonly TensorReference[]): TensorReference {
     if (this.calls.length >= maximumCalls) throw malformed(`it has more than ${maximumCalls} layers`);
-    const key = [...path, name].join('/');
+    const key = [...path.map((model) => model.name), name].join('/');
     const known = this.#names.get(key);
     const unique = known ?? this.#uniqueName(name, path);
     if (known === undefined) {
       this.#names.set(key, unique);
-      this.layers.push({ name: unique, className, config });
+      this.layers.push({ name: unique, className, config, archive: [...path.map((model) => model.archive), archive].join('/') });
     }
     this.calls.push({ layer: unique, inputs });
     return [this.calls.length - 1, 0];
@@ -110,7 +110,7 @@ class Flattener {
   #uniqueName(name: string, path: Path): string {
     const taken = new Set(this.#names.values());
     let unique = name;
-    for (let depth = 1; taken.has(unique); depth++) unique = depth <= path.length ? `${path.slice(-depth).join('.')}.${name}` : `${unique}.${depth}`;
+    for (let depth = 1; taken.has(unique); depth++) unique = depth <= path.length ? `${path.slice(-depth).map((model) => model.name).join('.')}.${name}` : `${unique}.${depth}`;
     return unique;
   }
 }
@@ -119,7 +119,7 @@ class Flattener {
 function inputLayerFor(layer: TopologyEntry): TopologyEntry {
   const shape = layer.config.batch_input_shape ?? layer.config.batch_shape;
   const config: JsonObject = shape === undefined ? {} : { batch_input_shape: shape };
-  return { className: 'InputLayer', name: `${layer.name}.input`, config, nodes: [] };
+  return { className: 'InputLayer', name: `${layer.name}.input`, config, nodes: [], archive: '' };
 }
 
 /** Inner models count their own inside as call 0 in most versions of Keras; then calls in the outer model start at 1. */

@@ -7,6 +7,8 @@ export type GraphLayer = {
   /** Keras's class name: `Conv2D`. */
   readonly className: string;
   readonly config: JsonObject;
+  /** Where a .keras archive keeps its weights: `layers/conv2d_3`. */
+  readonly archive?: string;
 };
 
 /** A tensor of the graph: the call that makes it, and which of its outputs it is. */

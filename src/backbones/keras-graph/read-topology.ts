@@ -21,6 +21,8 @@ export interface TopologyEntry {
   readonly name: string;
   readonly config: JsonObject;
   readonly nodes: readonly InboundNode[];
+  /** Where a .keras archive keeps it within its model: `layers/conv2d_3`. */
+  readonly archive: string;
 }
 
 /** A complaint about a topology that cannot be read. */
@@ -83,7 +85,7 @@ export function readEntry(value: JsonValue | undefined): TopologyEntry {
   const config: JsonObject = isArray(value.config) ? { layers: value.config } : isObject(value.config) ? value.config : {};
   const name = [value.name, config.name].find((candidate) => typeof candidate === 'string') ?? value.class_name;
   const nodes = isArray(value.inbound_nodes) ? value.inbound_nodes.map(readNode) : [];
-  return { className: value.class_name, name, config, nodes };
+  return { className: value.class_name, name, config, nodes, archive: '' };
 }
 
 /** The outermost layer of a model.json, which is a model. @throws TransferKitError `bad-config` */
@@ -96,8 +98,17 @@ export function readTopology(config: JsonObject): TopologyEntry {
 /** Whether a layer is a model with layers of its own. */
 export const isModel = (entry: TopologyEntry): boolean => ['Sequential', 'Functional', 'Model'].includes(entry.className);
 
+/** `DepthwiseConv2D` as `depthwise_conv2d`, by Keras's rule. */
+const toSnakeCase = (name: string): string => name.replace(/(.)([A-Z][a-z]+)/g, '$1_$2').replace(/([a-z])([A-Z])/g, '$1_$2').toLowerCase();
+
 /** The layers of a model. @throws TransferKitError `bad-config` */
 export function layersOf(entry: TopologyEntry): TopologyEntry[] {
   if (!isArray(entry.config.layers)) throw malformed(`the model "${entry.name}" has no layers`);
-  return entry.config.layers.map(readEntry);
+  const counts = new Map<string, number>();
+  return entry.config.layers.map(readEntry).map((layer) => {
+    const kind = toSnakeCase(layer.className);
+    const count = counts.get(kind) ?? 0;
+    counts.set(kind, count + 1);
+    return { ...layer, archive: `layers/${kind}${count === 0 ? '' : `_${count}`}` };
+  });
 }

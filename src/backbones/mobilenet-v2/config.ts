@@ -7,14 +7,16 @@ export type MobileNetV2Block = {
   /** Channels that come out. */
   readonly channels: number;
   readonly stride: number;
+  /** Distance between the places that the 3x3 kernel looks at; 1 but in networks that keep larger maps. */
+  readonly dilation?: number;
 };
 
 /**
  * A MobileNetV2 of any width and depth. Channels are written out, because each ecosystem rounds them in its own way.
  */
 export interface MobileNetV2Config extends JsonObject {
-  /** Side of the square photos it was trained on; any other size works too. */
-  readonly imageSize: number;
+  /** Height and width of the photos it was trained on; any other size works too. */
+  readonly imageSize: readonly [height: number, width: number];
   /** How convolutions with stride 2 pad: `tf` by what the size needs, more at the end; `torch` by 1 on each side. */
   readonly padding: 'tf' | 'torch';
   /** Added to variances by the normalisations. */
@@ -57,6 +59,24 @@ export function blockStrides(stages: readonly number[]): number[] {
   return stages.flatMap((count, stage) => Array.from({ length: count }, (_, index) => (index === 0 ? stageStrides[stage]! : 1)));
 }
 
+/**
+ * Strides and dilations of a network that stops to shrink its maps at a stride: blocks from there on spread their kernels instead.
+ * @param strides of the blocks behind the stem's; the stem itself has halved the photo once
+ */
+export function dilateFrom(outputStride: number, strides: readonly number[]): { stride: number; dilation?: number }[] {
+  let reached = 2;
+  let dilation = 1;
+  return strides.map((stride) => {
+    if (reached < outputStride) {
+      reached *= stride;
+      return { stride };
+    }
+    const own = dilation;
+    dilation *= stride;
+    return own === 1 ? { stride: 1 } : { stride: 1, dilation: own };
+  });
+}
+
 /** The channels that each block of the standard network puts out at a width, the stem's block first. */
 export function blockChannels(round: (channels: number) => number): number[] {
   return standardStages.flatMap((count, stage) => Array.from({ length: count }, () => round(stageChannels[stage]!)));
@@ -66,6 +86,7 @@ export function blockChannels(round: (channels: number) => number): number[] {
 export interface MobileNetV2Options {
   /** Width multiplier of all channels. */
   readonly width: number;
+  /** Side of the square photos. Default 224. */
   readonly imageSize?: number;
 }
 
@@ -83,7 +104,7 @@ export function mobilenetV2Config({ width, imageSize = 224 }: MobileNetV2Options
   const [stemOutput, ...channels] = blockChannels((count) => makeDivisible(count * width));
   const strides = blockStrides(standardStages).slice(1);
   return {
-    imageSize,
+    imageSize: [imageSize, imageSize],
     padding: 'tf',
     epsilon: 1e-3,
     momentum: 0.999,

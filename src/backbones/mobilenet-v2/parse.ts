@@ -4,9 +4,9 @@ import type { JsonObject } from '../../json.js';
 import type { Checkpoint } from '../../sources/source.js';
 import { flattenTopology } from '../keras-graph/flatten-topology.js';
 import { isObject } from '../keras-graph/read-topology.js';
-import { blockChannels, blockStrides, makeDivisible, standardStages } from './config.js';
+import { blockChannels, blockStrides, dilateFrom, makeDivisible, standardStages } from './config.js';
 import type { MobileNetV2Config } from './config.js';
-import { kerasNaming, kerasTails, mobilenetV2Tables, places, timmNaming, torchvisionNaming } from './tables.js';
+import { kerasNaming, mobilenetV2Tables, ourName, places } from './tables.js';
 
 /** Which ecosystem wrote a checkpoint: by what its configuration says, else by how its tensors are named. */
 export function ecosystemOf({ config, tensors }: Checkpoint): keyof typeof mobilenetV2Tables | undefined {
@@ -14,7 +14,10 @@ export function ecosystemOf({ config, tensors }: Checkpoint): keyof typeof mobil
   if (typeof config.model_type === 'string') return config.model_type === 'mobilenet_v2' ? 'huggingface' : undefined;
   const names = new Set(tensors.keys());
   const layouts = Object.keys(mobilenetV2Tables) as (keyof typeof mobilenetV2Tables)[];
-  return layouts.find((layout) => mobilenetV2Tables[layout].detect(names));
+  const found = layouts.find((layout) => mobilenetV2Tables[layout].detect(names));
+  // The names of an archive tell classes of layers only; the topology tells what they were called.
+  const archived = found !== 'keras-archive' || JSON.stringify(config.modelTopology ?? {}).includes('"block_16_project"');
+  return archived ? found : undefined;
 }
 
 /** @throws TransferKitError `bad-config` */
@@ -29,11 +32,12 @@ export function parseMobileNetV2(checkpoint: Checkpoint): MobileNetV2Config {
   );
 }
 
-const parsers = { huggingface: parseHuggingFace, timm: parseTimm, torchvision: parseTorchvision, keras: parseKeras };
+const parsers = { huggingface: parseHuggingFace, timm: parseTimm, torchvision: parseTorchvision, keras: parseKeras, 'keras-archive': parseKeras };
 
-/** Largest width and rounding that a configuration may ask for, against allocations without end. */
-const widest = { above: 0, atMost: 64 };
-const coarsest = { above: 0, atMost: 1024 };
+/** Largest settings that a configuration may have, against allocations without end; published ones stay below 2, 6 and 8. */
+const widest = { above: 0, atMost: 4 };
+const mostExpanded = { above: 0, atMost: 12 };
+const coarsest = { above: 0, atMost: 64 };
 
 /** Python's rounding. */
 const roundHalfEven = (value: number): number => (value % 1 === 0.5 ? 2 * Math.round(value / 2) : Math.round(value));
@@ -44,14 +48,15 @@ function parseHuggingFace({ config, origin }: Checkpoint): MobileNetV2Config {
   const width = fields.number('depth_multiplier', 1, widest);
   const divisor = fields.number('depth_divisible_by', 8, coarsest);
   const minimum = fields.number('min_depth', 8, coarsest);
-  const ratio = fields.number('expand_ratio', 6, widest);
+  const size = fields.number('image_size', 224, { above: 0, atMost: 65536 });
+  const ratio = fields.number('expand_ratio', 6, mostExpanded);
   const round = (channels: number): number => makeDivisible(roundHalfEven(channels), divisor, minimum);
   const [stemOutput, ...channels] = blockChannels((count) => round(count * width));
-  const strides = blockStrides(standardStages).slice(1);
-  const blocks = channels.map((count, index) => ({ expanded: round((channels[index - 1] ?? stemOutput!) * ratio), channels: count, stride: strides[index]! }));
+  const strides = dilateFrom(fields.oneOf('output_stride', [32, 16, 8, 4, 2]), blockStrides(standardStages).slice(1));
+  const blocks = channels.map((count, index) => ({ expanded: round((channels[index - 1] ?? stemOutput!) * ratio), channels: count, ...strides[index]! }));
   const wideTop = fields.boolean('finegrained_output', true) && width < 1;
   const parsed: MobileNetV2Config = {
-    imageSize: fields.number('image_size', 224, { above: 0, atMost: 65536 }),
+    imageSize: [size, size],
     padding: fields.boolean('tf_padding', true) ? 'tf' : 'torch',
     epsilon: fields.number('layer_norm_eps', 1e-3, { above: 0, atMost: 1 }),
     momentum: 0.997,
@@ -66,8 +71,6 @@ function parseHuggingFace({ config, origin }: Checkpoint): MobileNetV2Config {
   fields.oneOf('model_type', ['mobilenet_v2']);
   fields.oneOf('hidden_act', ['relu6']);
   fields.oneOf('num_channels', [3]);
-  // A smaller output stride would need dilated convolutions, which tfjs cannot differentiate.
-  fields.oneOf('output_stride', [32]);
   fields.irrelevant('classifier_dropout_prob', 'semantic_loss_ignore_index', 'num_classes', 'image_mean', 'image_std');
   fields.finish();
   return parsed;
@@ -77,38 +80,33 @@ const missingConfig = (origin: string): string =>
   `"${origin}" has the tensors of a transformers MobileNetV2 and no configuration.\n  Expected: a config.json with model_type "mobilenet_v2" beside the weights, ` +
   `because padding and epsilon cannot be told from tensors\n  Received: none\n  Fix: download config.json too.`;
 
-/** What tensors do not tell, and channels read from tensors. */
-interface Measured {
-  readonly stages: readonly number[];
-  /** Channels that come out of a convolution, by our place of it. */
-  readonly channels: (place: ReturnType<typeof places>[number]) => number;
-  readonly imageSize: number;
-  readonly padding: 'tf' | 'torch';
-  readonly epsilon: number;
-  readonly momentum: number;
-}
+/** What tensors do not tell. */
+type Habits = Pick<MobileNetV2Config, 'stages' | 'imageSize' | 'padding' | 'epsilon' | 'momentum'>;
 
-/** The config whose channels are those of the tensors. */
-function measure({ stages, channels, ...rest }: Measured): MobileNetV2Config {
-  const all = places({ stages, stemExpansion: false });
-  const at = (part: string, role: string, block = 0): number => channels(all.find((place) => place.part === part && place.role === role && place.block === block)!);
-  const blocks = blockStrides(stages).slice(1);
+/** The config whose channels are those of the tensors. @throws TransferKitError `bad-config` when a tensor is missing */
+function measure(checkpoint: Checkpoint, layout: keyof typeof mobilenetV2Tables, habits: Habits): MobileNetV2Config {
+  const named = { stages: habits.stages, stemExpansion: false };
+  const names = new Map(mobilenetV2Tables[layout].rows(named, new Set(checkpoint.tensors.keys())).map(([ours, theirs]) => [ours, theirs]));
+  const at = (part: string, role: string, block = 0): number => {
+    const place = places(named).find((candidate) => candidate.part === part && candidate.role === role && candidate.block === block)!;
+    return channelsOf(checkpoint, names.get(`${ourName(place)}/kernel`)!, layout.startsWith('keras') ? -1 : 0);
+  };
+  const strides = blockStrides(habits.stages).slice(1);
   return {
-    ...rest,
+    ...habits,
     stemChannels: at('stem', 'convolution'),
     stemExpansion: false,
     stemResidual: true,
     stemOutput: at('stem', 'project'),
-    blocks: blocks.map((stride, index) => ({ expanded: at('block', 'expand', index + 1), channels: at('block', 'project', index + 1), stride })),
-    stages,
+    blocks: strides.map((stride, index) => ({ expanded: at('block', 'expand', index + 1), channels: at('block', 'project', index + 1), stride })),
     topChannels: at('top', 'convolution'),
   };
 }
 
-/** One side of a tensor's shape. @throws TransferKitError `bad-config` when the tensor is missing */
-function sideOf(checkpoint: Checkpoint, name: string, side: number): number {
+/** The side of a kernel's shape that counts the channels that come out. */
+function channelsOf(checkpoint: Checkpoint, name: string, side: number): number {
   const channels = checkpoint.tensors.get(name)?.shape.at(side);
-  if (channels !== undefined) return channels;
+  if (channels !== undefined && channels > 0) return channels;
   throw new TransferKitError(
     'bad-config',
     `"${checkpoint.origin}" does not have the tensors of a MobileNetV2.\n  Expected: a convolution kernel "${name}"\n  Received: ${checkpoint.tensors.size} tensors without it\n` +
@@ -126,10 +124,9 @@ function parseTimm(checkpoint: Checkpoint): MobileNetV2Config {
   fields.oneOf('global_pool', ['avg', '']);
   fields.irrelevant('architecture', 'num_classes', 'pretrained_cfg', 'label_names', 'label_descriptions', 'model_type', 'do_pooling', 'pipeline_tag');
   checkTimmArguments(fields, config);
-  const stages = standardStages.map((_, stage) => new Set([...checkpoint.tensors.keys()].flatMap((name) => name.match(RegExp(`^blocks\\.${stage}\\.(\\d+)\\.`))?.[1] ?? [])).size);
-  const size = isObject(config.pretrained_cfg) && Array.isArray(config.pretrained_cfg.input_size) ? Number(config.pretrained_cfg.input_size[1]) : 224;
-  const channels: Measured['channels'] = (place) => sideOf(checkpoint, `${timmNaming(place).convolution}.weight`, 0);
-  const parsed = measure({ ...torchHabits, stages: stages.map((count) => Math.max(1, count)), channels, imageSize: size });
+  const blocks = new Set([...checkpoint.tensors.keys()].map((name) => /^blocks\.\d+\.\d+\./.exec(name)?.[0]));
+  const stages = standardStages.map((_, stage) => Math.max(1, [...blocks].filter((name) => name?.startsWith(`blocks.${stage}.`)).length));
+  const parsed = measure(checkpoint, 'timm', { ...torchHabits, stages, imageSize: [224, 224] });
   fields.number('num_features', parsed.topChannels, { above: parsed.topChannels - 1, atMost: parsed.topChannels });
   fields.finish();
   return parsed;
@@ -146,24 +143,17 @@ function checkTimmArguments(fields: ConfigFields, config: JsonObject): void {
 
 /** torchvision publishes no configuration; everything that varies is in the shapes. */
 function parseTorchvision(checkpoint: Checkpoint): MobileNetV2Config {
-  const blocks = standardStages.reduce((sum, count) => sum + count, 0) - 1;
-  const naming = torchvisionNaming(blocks);
-  const channels: Measured['channels'] = (place) => sideOf(checkpoint, `${naming(place).convolution}.weight`, 0);
-  return measure({ ...torchHabits, stages: standardStages, channels, imageSize: 224 });
+  return measure(checkpoint, 'torchvision', { ...torchHabits, stages: standardStages, imageSize: [224, 224] });
 }
 
 function parseKeras(checkpoint: Checkpoint): MobileNetV2Config {
-  const tails = kerasTails(checkpoint.tensors.keys());
-  const channels: Measured['channels'] = (place) => {
-    const name = `${kerasNaming(place).convolution}/kernel`;
-    return sideOf(checkpoint, tails.get(name) ?? name, -1);
-  };
-  return measure({ stages: standardStages, channels, padding: 'tf', ...readKerasHabits(checkpoint) });
+  const layout = ecosystemOf(checkpoint)!;
+  return measure(checkpoint, layout, { stages: standardStages, padding: 'tf', ...readKerasHabits(checkpoint) });
 }
 
 /** Epsilon, momentum and photo size as the topology has them; its strides and activations must be those of the published network. */
-function readKerasHabits({ config, origin }: Checkpoint): Pick<Measured, 'epsilon' | 'momentum' | 'imageSize'> {
-  if (config.modelTopology === undefined) return { epsilon: 1e-3, momentum: 0.999, imageSize: 224 };
+function readKerasHabits({ config, origin }: Checkpoint): Pick<Habits, 'epsilon' | 'momentum' | 'imageSize'> {
+  if (config.modelTopology === undefined) return { epsilon: 1e-3, momentum: 0.999, imageSize: [224, 224] };
   const layers = new Map(flattenTopology(config).layers.map((layer) => [layer.name, layer]));
   const setting = (layer: string, name: string): unknown => layers.get(layer)?.config[name];
   const strides = blockStrides(standardStages);
@@ -181,9 +171,12 @@ function readKerasHabits({ config, origin }: Checkpoint): Pick<Measured, 'epsilo
   return {
     epsilon: typeof numbers.epsilon === 'number' ? numbers.epsilon : 1e-3,
     momentum: typeof numbers.momentum === 'number' ? numbers.momentum : 0.999,
-    imageSize: Array.isArray(size) && typeof size[1] === 'number' ? size[1] : 224,
+    imageSize: [sideOf(size, 1), sideOf(size, 2)],
   };
 }
+
+/** A side of a shape [batch, height, width, channels], or 224 where it is free. */
+const sideOf = (shape: unknown, axis: number): number => (Array.isArray(shape) && typeof shape[axis] === 'number' ? shape[axis] : 224);
 
 function check(origin: string, layer: string, field: string, received: unknown, allowed: readonly unknown[]): void {
   if (allowed.some((value) => JSON.stringify(value) === JSON.stringify(received))) return;

@@ -19,8 +19,11 @@ interface PlaceNames {
   readonly normalization: string;
 }
 
+/** What the names of tensors depend on. */
+export type NamedBy = Pick<MobileNetV2Config, 'stages' | 'stemExpansion'>;
+
 /** All convolutions of a network, from input to output. */
-export function places(config: Pick<MobileNetV2Config, 'stages' | 'stemExpansion'>): Place[] {
+export function places(config: NamedBy): Place[] {
   const roles = ['expand', 'depthwise', 'project'] as const;
   const stem = { part: 'stem', block: 0, stage: 0, index: 0 } as const;
   const stemRoles = (['convolution', ...roles] as const).filter((role) => role !== 'expand' || config.stemExpansion);
@@ -50,7 +53,7 @@ const timmRoles = {
   block: { convolution: ['', ''], expand: ['conv_pw', 'bn1'], depthwise: ['conv_dw', 'bn2'], project: ['conv_pwl', 'bn3'] },
 };
 
-export const timmNaming: Naming = ({ part, role, stage, index }) => {
+const timmNaming: Naming = ({ part, role, stage, index }) => {
   if (part === 'top') return { convolution: 'conv_head', normalization: 'bn2' };
   const [convolution, normalization] = timmRoles[part][role] as [string, string];
   const prefix = role === 'convolution' ? '' : `blocks.${stage}.${index}.`;
@@ -61,10 +64,10 @@ export const timmNaming: Naming = ({ part, role, stage, index }) => {
 const torchvisionRoles = { convolution: ['', ''], expand: ['0.0', '0.1'], depthwise: ['1.0', '1.1'], project: ['2', '3'] };
 const torchvisionStemRoles = { ...torchvisionRoles, depthwise: ['0.0', '0.1'], project: ['1', '2'] };
 
-export const torchvisionNaming =
-  (blocks: number): Naming =>
+const torchvisionNaming =
+  ({ stages }: NamedBy): Naming =>
   ({ part, role, block }) => {
-    const outer = part === 'top' ? `features.${blocks + 2}` : 'features.0';
+    const outer = part === 'top' ? `features.${stages.reduce((sum, count) => sum + count, 1)}` : 'features.0';
     if (role === 'convolution') return { convolution: `${outer}.0`, normalization: `${outer}.1` };
     const [convolution, normalization] = (part === 'stem' ? torchvisionStemRoles : torchvisionRoles)[role] as [string, string];
     const prefix = `features.${block + 1}.conv.`;
@@ -87,7 +90,7 @@ const torchNormalization: readonly (readonly [string, string])[] = [
 ];
 
 /** Rows of a PyTorch layout, behind an optional prefix. */
-function torchRows(config: MobileNetV2Config, naming: Naming, prefix = ''): WeightRow[] {
+function torchRows(config: NamedBy, naming: Naming, prefix = ''): WeightRow[] {
   return places(config).flatMap((place) => {
     const names = naming(place);
     const layout: AxisLayout = place.role === 'depthwise' ? 'depthwise' : 'conv2d';
@@ -106,7 +109,7 @@ export function kerasTails(names: Iterable<string>): Map<string, string> {
   return new Map([...names].map((name) => [name.replace(/:0$/, '').split('/').slice(-2).join('/'), name]));
 }
 
-function kerasRows(config: MobileNetV2Config, names: ReadonlySet<string>): WeightRow[] {
+function kerasRows(config: NamedBy, names: ReadonlySet<string>): WeightRow[] {
   const tails = kerasTails(names);
   const theirs = (...candidates: string[]): string => tails.get(candidates.find((name) => tails.has(name)) ?? '') ?? candidates[0]!;
   return places(config).flatMap((place) => {
@@ -116,6 +119,25 @@ function kerasRows(config: MobileNetV2Config, names: ReadonlySet<string>): Weigh
     const rows: WeightRow[] = [[`${ourName(place)}/${kernel}`, theirs(`${convolution}/${kernel}`, `${convolution}/kernel`), 'copy']];
     for (const [ours] of torchNormalization) rows.push([`${ourName(place)}/normalization/${ours}`, theirs(`${normalization}/${ours}`), 'copy']);
     return rows;
+  });
+}
+
+/** Keras's count of layers of one class: `conv2d`, `conv2d_1`, ... */
+const counted = (name: string, index: number): string => (index === 0 ? name : `${name}_${index}`);
+
+/** How the last name of a .keras archive's depthwise convolutions ends; before it stand the models around the backbone. */
+const archiveMark = 'layers/depthwise_conv2d_16/vars/0';
+
+/** The names of a .keras archive: layers are counted by class in the order of the network, weights by number. */
+function archiveRows(config: NamedBy, names: ReadonlySet<string>): WeightRow[] {
+  const prefix = [...names].find((name) => name.endsWith(archiveMark))?.slice(0, -archiveMark.length) ?? '';
+  const count = { conv2d: 0, depthwise_conv2d: 0 };
+  return places(config).flatMap((place, index) => {
+    const depthwise = place.role === 'depthwise';
+    const kind = depthwise ? 'depthwise_conv2d' : 'conv2d';
+    const kernel: WeightRow = [`${ourName(place)}/${depthwise ? 'depthwise_kernel' : 'kernel'}`, `${prefix}layers/${counted(kind, count[kind]++)}/vars/0`, 'copy'];
+    const normalization = `${prefix}layers/${counted('batch_normalization', index)}/vars`;
+    return [kernel, ...torchNormalization.map(([ours], number): WeightRow => [`${ourName(place)}/normalization/${ours}`, `${normalization}/${number}`, 'copy'])];
   });
 }
 
@@ -136,7 +158,7 @@ export const mobilenetV2Tables = {
   },
   torchvision: {
     detect: (names) => names.has('features.0.0.weight') && names.has('features.1.conv.0.0.weight'),
-    rows: (config) => torchRows(config, torchvisionNaming(config.blocks.length)),
+    rows: (config) => torchRows(config, torchvisionNaming(config)),
     ignore: [/^classifier\./, /\.num_batches_tracked$/],
   },
   keras: {
@@ -145,4 +167,9 @@ export const mobilenetV2Tables = {
     // Whatever is not of the backbone is of a head, whose names are anyone's choice.
     ignore: [/^(?!(?:.*\/)?(?:Conv1|bn_Conv1|Conv_1|Conv_1_bn|expanded_conv_[a-zA-Z_]+|block_\d+_[a-zA-Z_]+)\/[^/]+$)/],
   },
-} satisfies Record<string, WeightTable<MobileNetV2Config>>;
+  'keras-archive': {
+    detect: (names) => [...names].some((name) => name.endsWith(archiveMark)),
+    rows: archiveRows,
+    ignore: [/./],
+  },
+} satisfies Record<string, WeightTable<NamedBy>>;

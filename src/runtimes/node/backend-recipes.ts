@@ -44,9 +44,13 @@ async function optional(load: PackageImporter, name: string, short: string, inst
 const versionOf = (module: Record<string, unknown>, part: string): string =>
   (module['version'] as Readonly<Record<string, string | undefined>> | undefined)?.[part] ?? '';
 
+/** tfjs gives null for what it does not know, which its types leave out. */
+const isRegistered = (name: string): boolean => (tf.findBackendFactory(name) as unknown) !== null;
+const isStarted = (name: string): boolean => name in (tf.engine() as unknown as { registry: object }).registry;
+
 /** Two copies of tfjs-core each keep their own classes; tensors of one break in the other. */
 function checkOneCopy(module: Record<string, unknown>, short: string): void {
-  if (tf.findBackendFactory('tensorflow') === null) throw new Error(`${short} registered its backend in another copy of tfjs-core`);
+  if (!isRegistered('tensorflow')) throw new Error(`${short} registered its backend in another copy of tfjs-core`);
   if (module['Tensor'] === undefined || module['Tensor'] === tf.Tensor) return;
   const versions = `ours is ${tf.version_core}, its copy ${versionOf(module, 'tfjs-core')}`;
   throw new Error(`${short} brings another copy of tfjs-core (${versions}); npm dedupe makes them one`);
@@ -56,7 +60,7 @@ const tensorflow: BackendRecipe = {
   name: 'tensorflow',
   aliases: ['tfjs-node'],
   async prepare(load) {
-    process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2'; // its library prints a banner otherwise
+    process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '3'; // its library prints on stderr otherwise, past the console
     const module = await optional(load, '@tensorflow/tfjs-node', 'tfjs-node');
     checkOneCopy(module, 'tfjs-node');
     return `tensorflow (${['tfjs-node', versionOf(module, 'tfjs-node')].join(' ').trim()})`;
@@ -74,7 +78,7 @@ const wasm: BackendRecipe = {
   aliases: [],
   async prepare(load) {
     const module = await optional(load, '@tensorflow/tfjs-backend-wasm', 'tfjs-backend-wasm');
-    if (tf.findBackend('wasm') === null) (module['setWasmPaths'] as (folder: string) => void)(wasmFolder());
+    if (!isStarted('wasm')) (module['setWasmPaths'] as (folder: string) => void)(wasmFolder());
     installWasmKernels();
     return (await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT')) === true ? 'wasm (SIMD)' : 'wasm';
   },

@@ -42,7 +42,7 @@ const messageOf = (error: unknown): string => (error instanceof Error ? error.me
 const shortReason = (error: unknown): string => messageOf(error).split('\n')[0]!;
 
 function cannotHave(name: string, error: unknown): TransferKitError {
-  if (TransferKitError.isInstance(error)) return error as TransferKitError;
+  if (TransferKitError.isInstance(error)) return error;
   return new TransferKitError('unsupported', `the backend "${name}" was asked for and does not work here: ${messageOf(error)}\n  Fix: ask for another, or for none to have the best one chosen.`, {
     details: { backend: name },
     cause: error,
@@ -88,7 +88,7 @@ function describeChoice(choice: BackendChoice | undefined): string {
  * When a failed request had already switched the backend, the one before it is put back.
  */
 export function createBackends(options: BackendsOptions = {}): Backends {
-  const { importPackage: load = importPackage, environment = (name) => process.env[name], recipes = nodeBackends } = options;
+  const { importPackage: load = importPackage, environment = (name: string) => process.env[name], recipes = nodeBackends } = options;
   let current: BackendChoice | undefined;
   let queue: Promise<unknown> = Promise.resolve();
 

@@ -9,7 +9,7 @@ const known = { kernel: [560, 720, 1040, 1200], scale: [3520] };
 
 function lossOf(kernel: tf.Tensor, scale: tf.Tensor): tf.Scalar {
   const image = tf.tensor4d([1, 2, 3, 4, 5, 6, 7, 8, 9], [1, 3, 3, 1]);
-  const sums = tf.conv2d(image, tf.reshape(kernel, [2, 2, 1, 1]) as tf.Tensor4D, 1, 'valid'); // [1, 2, 2, 1]
+  const sums = tf.conv2d(image, tf.reshape<tf.Rank.R4>(kernel, [2, 2, 1, 1]), 1, 'valid'); // [1, 2, 2, 1]
   return tf.sum(tf.square(tf.matMul(tf.reshape(sums, [4, 1]), tf.reshape(scale, [1, 1]))));
 }
 

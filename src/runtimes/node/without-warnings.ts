@@ -1,3 +1,5 @@
+/* eslint-disable no-console -- it is what this file is about */
+
 /** What a quiet piece of work gave, and what it would have printed. */
 export interface QuietResult<T> {
   readonly value: T;

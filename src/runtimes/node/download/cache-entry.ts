@@ -4,7 +4,7 @@ import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { TransferKitError } from '../../../errors.js';
 import type { DownloadRequest } from '../../runtime.js';
-import { isAbsent, storageError } from '../storage-error.js';
+import { isAbsent, storageError, systemCode } from '../storage-error.js';
 
 /** The files of one cache entry. */
 export interface EntryPaths {
@@ -65,10 +65,24 @@ export async function readRecord(path: string): Promise<Readonly<Record<string, 
   }
 }
 
+/**
+ * Makes a folder and those above it. Not by Node's `recursive` option, which hides that a disk is read-only and succeeds.
+ */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return;
+    if (systemCode(error) !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeFolder(dirname(path));
+    await makeFolder(path);
+  }
+}
+
 /** Writes a small JSON file in one step. */
 export const writeRecord = (path: string, value: object): Promise<void> =>
   onDisk('write', path, async () => {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     const temporary = `${path}.${process.pid}`;
     await writeFile(temporary, JSON.stringify(value));
     await rename(temporary, path);

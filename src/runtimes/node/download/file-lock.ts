@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { systemCode } from '../storage-error.js';
-import { onDisk } from './cache-entry.js';
+import { makeFolder, onDisk } from './cache-entry.js';
 import { pause } from './pause.js';
 
 /** A lock that is held; the file says by whom. */
@@ -22,7 +22,7 @@ const pollMs = 100;
  */
 export async function acquireLock(path: string, signal?: AbortSignal): Promise<FileLock> {
   const content = JSON.stringify({ host: hostname(), pid: process.pid, id: randomUUID() });
-  await onDisk('write', path, () => mkdir(dirname(path), { recursive: true }));
+  await onDisk('write', path, () => makeFolder(dirname(path)));
   while (!(await tryCreate(path, content))) {
     if (!(await removeStale(path))) await pause(pollMs, signal);
   }
@@ -50,25 +50,34 @@ const contentOf = (path: string): Promise<string | undefined> => readFile(path, 
 
 const touch = (path: string): Promise<void> => utimes(path, new Date(), new Date()).catch(() => undefined);
 
-/** Removes the lock of a holder that is gone. True when there may be no lock now. */
+/**
+ * Removes the lock of a holder that is gone. True when it is worth trying again at once.
+ *
+ * Only who has the second lock may remove the first, and looks at it again once he has it. Else of two that found it stale the
+ * slower one would remove the fresh lock of the faster one.
+ */
 async function removeStale(path: string): Promise<boolean> {
-  const content = await contentOf(path);
-  if (content === undefined) return true;
-  if (!(await isStale(path, content))) return false;
-  // Renamed first: of several that find it stale one gets it, and what it got can still be looked at.
-  const grave = `${path}.${randomUUID()}`;
-  try {
-    await rename(path, grave);
-  } catch {
-    return true;
+  if (!(await isStale(path))) return false;
+  const guard = `${path}-guard`;
+  if (!(await tryCreate(guard, String(process.pid)))) {
+    if ((await ageOf(guard)) > silenceMs) await rm(guard, { force: true }); // its holder died within these few lines
+    return false;
   }
-  if ((await contentOf(grave)) !== content) await link(grave, path).catch(() => undefined);
-  await rm(grave, { force: true });
-  return true;
+  try {
+    if (await isStale(path)) await rm(path, { force: true });
+    return true;
+  } finally {
+    await rm(guard, { force: true });
+  }
 }
 
-async function isStale(path: string, content: string): Promise<boolean> {
-  const age = await stat(path).then(({ mtimeMs }) => Date.now() - mtimeMs, () => 0);
+/** Milliseconds since the last heartbeat; 0 when there is no lock. */
+const ageOf = (path: string): Promise<number> => stat(path).then(({ mtimeMs }) => Date.now() - mtimeMs, () => 0);
+
+async function isStale(path: string): Promise<boolean> {
+  const content = await contentOf(path);
+  if (content === undefined) return false;
+  const age = await ageOf(path);
   if (age > silenceMs) return true;
   const holder = parseHolder(content);
   // A file that is just being written is still empty: its holder gets a heartbeat's time to finish.

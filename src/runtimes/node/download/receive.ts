@@ -1,5 +1,5 @@
-import { mkdir, open } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { open } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { TransferKitError } from '../../../errors.js';
 import type { DownloadRequest } from '../../runtime.js';
 import { systemCode } from '../storage-error.js';
@@ -90,7 +90,6 @@ async function appendBody(answer: Answer, offset: number, { request, paths }: Jo
   const total = totalOf(answer, offset);
   const limit = request.size ?? total ?? Infinity;
   let loaded = offset;
-  await mkdir(dirname(paths.part), { recursive: true });
   const handle = await onDisk('write', paths.part, () => open(paths.part, offset > 0 ? 'a' : 'w'));
   try {
     for await (const piece of piecesOf(answer, request)) {
