@@ -15,6 +15,7 @@ export { evaluate, type EvaluateOptions, type Evaluated } from './evaluate.js';
 
 // What they work on
 export { loadModel, type LoadModelOptions } from './load-model.js';
+export { untrainedBase, type UntrainedOptions } from './untrained-base.js';
 export type { Base, Embedding, FreezeState, NormalizationMode, Provenance } from './base.js';
 export type { Branches, MetricsRecord, Model, ModelRecord, TrainingRecord } from './model.js';
 export type { Dataset, DataItem, ImageInput, OnBadItem, PixelData, RawInputs, SkippedItem, Split, SplitOptions, TensorLike, TextInput } from './data/dataset.js';

@@ -1,16 +1,15 @@
 import { runtime as defaultRuntime } from '#runtime';
 import type { AnyBackbone } from './backbones/backbone.js';
 import { findBackbone } from './backbones/index.js';
-import { Base, type FreezeState } from './base.js';
-import { TransferKitError } from './errors.js';
+import { Base } from './base.js';
 import type { HeadDefinition } from './heads/head.js';
 import { findHead } from './heads/index.js';
-import type { InputRecipe, Modality } from './inputs/input.js';
+import type { Modality } from './inputs/input.js';
 import { parseJsonObject } from './weights/read-json.js';
-import type { JsonObject } from './json.js';
 import { openCheckpoint, type LoadOptions } from './load-pretrained.js';
 import type { MetricsRecord, Model, ModelRecord, TrainingRecord } from './model.js';
 import type { Runtime } from './runtimes/runtime.js';
+import { savedPart, type SavedModel } from './saved-layout.js';
 import type { Checkpoint, Source } from './sources/source.js';
 import type { AnyModel } from './training/weight-set.js';
 import { addHead } from './add-head.js';
@@ -22,16 +21,6 @@ export interface LoadModelOptions extends LoadOptions {
   readonly backbones?: readonly AnyBackbone[];
   /** Heads of your own that the model was made with. */
   readonly heads?: readonly HeadDefinition[];
-}
-
-/** The part of a saved config that builds the model again. */
-interface SavedModel {
-  readonly format: number;
-  readonly backbone: { readonly name: string; readonly config: JsonObject };
-  readonly head: { readonly name: string; readonly config: JsonObject };
-  readonly input: InputRecipe;
-  readonly freeze: FreezeState;
-  readonly base: { readonly origin: string; readonly revision: string; readonly license?: string };
 }
 
 /**
@@ -60,16 +49,6 @@ export async function loadModel<M extends Modality = Modality, Label extends str
   } finally {
     await checkpoint.close();
   }
-}
-
-function savedPart({ config, origin }: Checkpoint): SavedModel {
-  const saved = config['transferkit'] as unknown as SavedModel | undefined;
-  const complain = (what: string, fix: string): TransferKitError => new TransferKitError('bad-config', `${origin} ${what}.\n  Fix: ${fix}`, { details: { origin } });
-  if (saved === undefined) throw complain('is not a model that TransferKit saved: its config.json has no "transferkit" part', 'load a published checkpoint with loadPretrained');
-  if (saved.format !== 1) throw complain(`has format ${saved.format}; this version reads format 1`, 'install a newer version of transferkit');
-  const missing = ['backbone', 'head', 'input', 'freeze', 'base'].filter((part) => typeof saved[part as keyof SavedModel] !== 'object');
-  if (missing.length > 0) throw complain(`lacks ${missing.join(', ')} in its config.json`, 'save the model again');
-  return saved;
 }
 
 async function restoreBase(saved: SavedModel, checkpoint: Checkpoint, place: { runtime: Runtime; backend: Base['parts']['backend'] }, own: readonly AnyBackbone[] = []): Promise<Base> {

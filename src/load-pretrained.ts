@@ -10,6 +10,7 @@ import { unknownName } from './nearest-name.js';
 import { disposeModel } from './layers/dispose-model.js';
 import { namedWeights } from './layers/named-weights.js';
 import type { Runtime } from './runtimes/runtime.js';
+import { familyOfSaved, isSavedModel, savedPart } from './saved-layout.js';
 import { openSource } from './sources/index.js';
 import type { Checkpoint, DownloadProgress, Source } from './sources/source.js';
 import { fillModel } from './weights/fill-model.js';
@@ -52,6 +53,8 @@ export const loadOptionNames = ['backend', 'runtime', 'offline', 'cacheDir', 'to
 /**
  * Loads a pretrained backbone, without a head: published weights in a network that can be trained.
  *
+ * A folder that `model.save` wrote serves too: its base is loaded as it was trained, and its head left out.
+ *
  * @param id a known name, `hf://owner/repo`, the path of a folder or file, or a request that names backbone and source
  * @throws TransferKitError `unknown-name`, `not-found`, `unauthorized`, `network`, `offline`, `corrupt-file`, `bad-config`,
  *   `weight-mismatch`
@@ -71,8 +74,7 @@ export async function loadPretrained(id: PretrainedId, options: LoadOptions = {}
   const request = typeof id === 'string' ? pretrainedNames[id] ?? { source: id } : id;
   const checkpoint = await openCheckpoint(request.source, runtime, options);
   try {
-    const family = request.backbone === undefined ? await matchBackbone(checkpoint) : await findBackbone(request.backbone);
-    return await buildBase(family, checkpoint, request, { runtime, backend });
+    return await buildBase(await familyFor(checkpoint, request.backbone), checkpoint, request, { runtime, backend });
   } finally {
     await checkpoint.close();
   }
@@ -83,6 +85,12 @@ export function openCheckpoint(source: string | Source, runtime: Runtime, option
   const { offline, cacheDir, token, endpoint, signal, onDownload } = options;
   const given = Object.entries({ offline, cacheDir, token, endpoint, signal, onProgress: onDownload }).filter(([, value]) => value !== undefined);
   return openSource(source, { runtime, ...Object.fromEntries(given) });
+}
+
+/** The family that was asked for, or the one that the checkpoint belongs to. */
+async function familyFor(checkpoint: Checkpoint, wanted: string | AnyBackbone | undefined): Promise<AnyBackbone> {
+  if (!isSavedModel(checkpoint)) return wanted === undefined ? matchBackbone(checkpoint) : findBackbone(wanted);
+  return familyOfSaved(await findBackbone(wanted ?? savedPart(checkpoint).backbone.name), checkpoint);
 }
 
 /** The family's config with the caller's settings, which must be settings that the family has. */

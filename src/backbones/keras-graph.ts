@@ -109,7 +109,7 @@ class GraphBuilder {
       this.#done.set(call, { outputs: tensors, index: sources[0]!.index });
       return;
     }
-    const layer = this.#layers.get(description.name) ?? makeLayer(description, tensors[0]!.rank);
+    const layer = this.#layers.get(description.name) ?? makeLayer(description, tensors[0]!.shape);
     this.#layers.set(description.name, layer);
     const outputs = this.#apply(layer, description, tensors);
     this.placed.push({ layer, inputs: sources.map(({ index }) => index) });
@@ -163,7 +163,7 @@ const layersModel: WeightTable<KerasGraphConfig> = {
 async function input(config: KerasGraphConfig): Promise<ImageRecipe> {
   const [height, width, channels] = inputShape(config);
   if (channels !== 1 && channels !== 3) throw noPhotos(`one input with 3 channels, or with 1`, `${channels} channels`);
-  const range = config.pixels === null ? undefined : ranges[config.pixels];
+  const range = config.pixels !== null && Object.hasOwn(ranges, config.pixels) ? ranges[config.pixels] : undefined;
   if (range === undefined) {
     throw new TransferKitError(
       'bad-config',

@@ -45,7 +45,8 @@ async function imagesBelow(walk: Walk, parts: readonly string[]): Promise<string
   const found: string[][] = [];
   for (const entry of entries) {
     if (isImage(entry, walk)) found.push([...parts, entry.name]);
-    else if (entry.isFolder && !isHidden(entry.name) && parts.length < deepest) found.push(...(await imagesBelow(walk, [...parts, entry.name])));
+    else if (entry.isFolder && !isHidden(entry.name) && parts.length < deepest)
+      found.push(...(await imagesBelow(walk, [...parts, entry.name])));
   }
   return found;
 }
@@ -59,7 +60,12 @@ function noFolder(root: string): TransferKitError {
 }
 
 function noClasses(root: string, entries: readonly FolderEntry[], loose: number): TransferKitError {
-  const received = loose > 0 ? `${loose} photos directly in it` : entries.length === 0 ? 'an empty folder' : `${entries.length} files, none of them a photo`;
+  const received =
+    loose > 0
+      ? `${loose} photos directly in it`
+      : entries.length === 0
+        ? 'an empty folder'
+        : `${entries.length} files, none of them a photo`;
   return new TransferKitError(
     'bad-data',
     `"${root}" has no class folders.\n  Expected: one sub-folder of photos per class, as in ${root}/cat/1.jpg and ${root}/dog/1.jpg\n  Received: ${received}.`,

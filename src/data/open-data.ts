@@ -44,7 +44,8 @@ export async function openData<M extends Modality, Target>(
   if (typeof data === 'string' || data instanceof URL) {
     const path = String(data);
     const opener = openers[modality];
-    if (await opener.isWrong(path, runtime)) throw new TransferKitError('bad-data', opener.complaint(path), { details: { path, modality } });
+    if (await opener.isWrong(path, runtime))
+      throw new TransferKitError('bad-data', opener.complaint(path), { details: { path, modality } });
     return (await opener.open(path, runtime)) as unknown as Dataset<M, Target>;
   }
   if (data.modality === modality) return data;

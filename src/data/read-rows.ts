@@ -36,9 +36,13 @@ export function guessDelimiter(text: string): string {
 function checkColumns(columns: readonly string[], origin: string): void {
   const twice = columns.find((column, index) => columns.indexOf(column) !== index);
   if (twice === undefined) return;
-  throw new TransferKitError('bad-data', `the header of ${origin} has the column ${JSON.stringify(twice)} twice.\n  Fix: rename one of them.`, {
-    details: { origin, column: twice },
-  });
+  throw new TransferKitError(
+    'bad-data',
+    `the header of ${origin} has the column ${JSON.stringify(twice)} twice.\n  Fix: rename one of them.`,
+    {
+      details: { origin, column: twice },
+    },
+  );
 }
 
 /** Why the cells of a line do not fit the header. */

@@ -35,16 +35,23 @@ function decode(bytes: Uint8Array, origin: string): string {
 async function fileBytes(path: string, runtime: Runtime, maxBytes: number): Promise<Uint8Array> {
   const file = await runtime.openFile(path);
   if (file === undefined) {
-    throw new TransferKitError('not-found', `there is no file "${path}".\n  Fix: check the path; relative paths start at the current folder.`, {
-      details: { path },
-    });
+    throw new TransferKitError(
+      'not-found',
+      `there is no file "${path}".\n  Fix: check the path; relative paths start at the current folder.`,
+      {
+        details: { path },
+      },
+    );
   }
   if (file.size > maxBytes) throw tooLarge(path, file.size, maxBytes);
   return file.read(0, file.size);
 }
 
 const webAddress = (path: string): TransferKitError =>
-  new TransferKitError('bad-option', `table() reads files, not web addresses.\n  Received: ${path}\n  Fix: fetch it and pass the text or the Blob.`);
+  new TransferKitError(
+    'bad-option',
+    `table() reads files, not web addresses.\n  Received: ${path}\n  Fix: fetch it and pass the text or the Blob.`,
+  );
 
 /**
  * Reads a table as text. A string with a line break is the text itself; every other string is a path.

@@ -2,7 +2,20 @@ import { TransferKitError } from '../errors.js';
 import { nearestName } from '../nearest-name.js';
 
 /** Names that people give to the column of texts, in lower case. */
-const textNames = ['text', 'sentence', 'body', 'content', 'review', 'comment', 'message', 'question', 'query', 'utterance', 'tweet', 'document'];
+const textNames = [
+  'text',
+  'sentence',
+  'body',
+  'content',
+  'review',
+  'comment',
+  'message',
+  'question',
+  'query',
+  'utterance',
+  'tweet',
+  'document',
+];
 
 /** Names that people give to the column of labels, in lower case. */
 const labelNames = ['label', 'labels', 'category', 'class', 'intent', 'sentiment', 'target', 'topic', 'tag'];

@@ -103,9 +103,13 @@ function collect({ rows, columns }: Rows, options: TableOptions & { target?: str
 
 function emptyTable(origin: string, skipped: number): TransferKitError {
   const received = skipped === 0 ? 'no row below the header' : `no usable row; ${skipped} were left out`;
-  return new TransferKitError('bad-data', `${origin} holds no examples.\n  Expected: a header and at least one row.\n  Received: ${received}.`, {
-    details: { origin, skipped },
-  });
+  return new TransferKitError(
+    'bad-data',
+    `${origin} holds no examples.\n  Expected: a header and at least one row.\n  Received: ${received}.`,
+    {
+      details: { origin, skipped },
+    },
+  );
 }
 
 /**

@@ -13,7 +13,8 @@ const interpolations = ['nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lan
 const largestSide = 16384;
 
 const isSide = (value: unknown): boolean => Number.isInteger(value) && (value as number) > 0 && (value as number) <= largestSide;
-const isTriple = (value: unknown): boolean => Array.isArray(value) && value.length === 3 && value.every((number) => Number.isFinite(number));
+const isTriple = (value: unknown): boolean =>
+  Array.isArray(value) && value.length === 3 && value.every((number) => Number.isFinite(number));
 const record = (value: unknown): Record<string, unknown> => (typeof value === 'object' && value !== null ? { ...value } : {});
 
 function isResize(value: unknown): boolean {
@@ -49,7 +50,11 @@ export function checkImageRecipe(recipe: InputRecipe): ImageRecipe {
   if (broken === undefined) return recipe as ImageRecipe;
   const value = recipe[broken.field];
   const received = value === undefined ? 'nothing' : JSON.stringify(value);
-  throw new TransferKitError('bad-config', `the image recipe has a wrong "${broken.field}".\n  Expected: ${broken.expected}\n  Received: ${received}`, {
-    details: { field: broken.field },
-  });
+  throw new TransferKitError(
+    'bad-config',
+    `the image recipe has a wrong "${broken.field}".\n  Expected: ${broken.expected}\n  Received: ${received}`,
+    {
+      details: { field: broken.field },
+    },
+  );
 }

@@ -13,9 +13,13 @@ function tooLarge(name: string, size: number, limits: ImageLimits): TransferKitE
 export async function readImageFile(path: string, runtime: Runtime, limits: ImageLimits): Promise<Uint8Array> {
   const file = await runtime.openFile(path);
   if (file === undefined) {
-    throw new TransferKitError('not-found', `there is no picture "${path}".\n  Fix: check the path; relative paths start at the current folder.`, {
-      details: { path },
-    });
+    throw new TransferKitError(
+      'not-found',
+      `there is no picture "${path}".\n  Fix: check the path; relative paths start at the current folder.`,
+      {
+        details: { path },
+      },
+    );
   }
   if (file.size > limits.maxBytes) throw tooLarge(path, file.size, limits);
   return file.read(0, file.size);
@@ -36,7 +40,7 @@ async function collect(response: Response, url: string, limits: ImageLimits): Pr
   if (announced > limits.maxBytes) throw tooLarge(url, announced, limits);
   const parts: BlobPart[] = [];
   const reader = response.body?.getReader();
-  for (let size = 0; reader !== undefined; ) {
+  for (let size = 0; reader !== undefined;) {
     const { done, value } = await reader.read();
     if (done) break;
     size += value.length;
@@ -66,6 +70,10 @@ export async function fetchImage(url: string, limits: ImageLimits): Promise<Uint
     if (TransferKitError.isInstance(error)) throw error;
     const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error; // fetch says "fetch failed" and why inside
     const reason = inner instanceof Error ? inner.message : String(inner);
-    throw new TransferKitError('network', `the picture ${shown} could not be fetched: ${reason}`, { details: { url: shown }, cause: error, retryable: true });
+    throw new TransferKitError('network', `the picture ${shown} could not be fetched: ${reason}`, {
+      details: { url: shown },
+      cause: error,
+      retryable: true,
+    });
   }
 }

@@ -19,10 +19,14 @@ function tooLarge(name: string, received: string, cap: keyof ImageLimits, limit:
 export function corruptImage(bytes: Uint8Array, name: string, cause: unknown): TransferKitError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   const format = sniffFormat(bytes).name;
-  return new TransferKitError('corrupt-file', `${name} begins like ${format} and cannot be decoded; it is damaged or cut off.\n  ${reason.trim()}`, {
-    details: { name, format },
-    cause,
-  });
+  return new TransferKitError(
+    'corrupt-file',
+    `${name} begins like ${format} and cannot be decoded; it is damaged or cut off.\n  ${reason.trim()}`,
+    {
+      details: { name, format },
+      cause,
+    },
+  );
 }
 
 function refusedFormat(name: string, format: string, isPicture: boolean): TransferKitError {
@@ -30,7 +34,9 @@ function refusedFormat(name: string, format: string, isPicture: boolean): Transf
     const message = `${name} is ${format}, which is not decoded.\n  Expected: ${formats}.\n  Fix: convert it, for example to PNG.`;
     return new TransferKitError('unsupported', message, { details: { name, format } });
   }
-  return new TransferKitError('corrupt-file', `${name} is not a picture.\n  Expected: ${formats}\n  Received: ${format}.`, { details: { name, format } });
+  return new TransferKitError('corrupt-file', `${name} is not a picture.\n  Expected: ${formats}\n  Received: ${format}.`, {
+    details: { name, format },
+  });
 }
 
 /**

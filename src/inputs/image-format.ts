@@ -16,7 +16,11 @@ interface Signature {
 }
 
 const brand = (head: string): string => (head.slice(4, 8) === 'ftyp' ? head.slice(8, 12) : '');
-const text = (head: string): string => head.replace(/^\u00ef\u00bb\u00bf/, '').trimStart().toLowerCase();
+const text = (head: string): string =>
+  head
+    .replace(/^\u00ef\u00bb\u00bf/, '')
+    .trimStart()
+    .toLowerCase();
 
 const picture = (name: string, matches: Signature['matches']): Signature => ({ name, decodable: true, picture: true, matches });
 const refused = (name: string, matches: Signature['matches']): Signature => ({ name, decodable: false, picture: true, matches });

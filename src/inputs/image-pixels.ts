@@ -3,7 +3,9 @@ import { TransferKitError } from '../errors.js';
 import type { RgbImage } from '../runtimes/runtime.js';
 
 function badPixels(what: string, expected: string, received: string): TransferKitError {
-  return new TransferKitError('bad-input', `${what} cannot be used as a picture.\n  Expected: ${expected}\n  Received: ${received}`, { details: { received } });
+  return new TransferKitError('bad-input', `${what} cannot be used as a picture.\n  Expected: ${expected}\n  Received: ${received}`, {
+    details: { received },
+  });
 }
 
 /** Copies 1, 3 or 4 channels a pixel into RGB: grey is repeated, alpha is left off. `read` gives the byte at an index. */

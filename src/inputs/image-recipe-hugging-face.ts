@@ -7,17 +7,59 @@ import type { Interpolation } from './resize.js';
 const filters: readonly Interpolation[] = ['nearest', 'lanczos', 'bilinear', 'bicubic', 'box', 'hamming'];
 
 /** Fields that are read below. */
-const used = ['do_resize', 'size', 'resample', 'do_center_crop', 'crop_size', 'do_rescale', 'rescale_factor', 'do_normalize', 'image_mean', 'image_std'];
+const used = [
+  'do_resize',
+  'size',
+  'resample',
+  'do_center_crop',
+  'crop_size',
+  'do_rescale',
+  'rescale_factor',
+  'do_normalize',
+  'image_mean',
+  'image_std',
+];
 
 /** Fields that do not change the numbers of one picture: names, tensor formats, and things that are done in any case. */
 const irrelevant = [
-  'image_processor_type', 'feature_extractor_type', 'processor_class', 'image_processor_class', '_processor_class', 'transformers_version', '_commit_hash', 'auto_map',
-  'data_format', 'input_data_format', 'return_tensors', 'device', 'disable_grouping', 'do_convert_rgb', 'do_convert_annotations',
-  'model_input_names', '_valid_processor_keys', 'image_seq_length', 'do_reduce_labels', 'reduce_labels', 'default_to_square',
+  'image_processor_type',
+  'feature_extractor_type',
+  'processor_class',
+  'image_processor_class',
+  '_processor_class',
+  'transformers_version',
+  '_commit_hash',
+  'auto_map',
+  'data_format',
+  'input_data_format',
+  'return_tensors',
+  'device',
+  'disable_grouping',
+  'do_convert_rgb',
+  'do_convert_annotations',
+  'model_input_names',
+  '_valid_processor_keys',
+  'image_seq_length',
+  'do_reduce_labels',
+  'reduce_labels',
+  'default_to_square',
 ];
 
 /** Steps that we do not take: fine while they are off. */
-const mustBeOff = ['do_pad', 'do_flip_channel_order', 'do_thumbnail', 'do_align_long_axis', 'do_split_image', 'do_color_quantize', 'do_pan_and_scan', 'pad_size', 'size_divisor', 'resize_do_pad', 'include_top', 'offset'];
+const mustBeOff = [
+  'do_pad',
+  'do_flip_channel_order',
+  'do_thumbnail',
+  'do_align_long_axis',
+  'do_split_image',
+  'do_color_quantize',
+  'do_pan_and_scan',
+  'pad_size',
+  'size_divisor',
+  'resize_do_pad',
+  'include_top',
+  'offset',
+];
 
 function bad(field: string, expected: string, received: JsonValue | undefined, origin: string): TransferKitError {
   const shown = received === undefined ? 'nothing' : JSON.stringify(received);
@@ -34,7 +76,8 @@ function checkFields(config: JsonObject, origin: string): void {
   }
 }
 
-const isObject = (value: JsonValue | undefined): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isObject = (value: JsonValue | undefined): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** `{ height, width }` from a number or an object. */
 function sides(value: JsonValue | undefined): { height: number; width: number } | undefined {
@@ -46,7 +89,8 @@ function sides(value: JsonValue | undefined): { height: number; width: number } 
 /** In old files `size` is a bare number: the shorter side where a crop follows or squares are ruled out, else a square. */
 function shortestEdge(config: JsonObject): number | undefined {
   const { size } = config;
-  if (isObject(size)) return typeof size['shortest_edge'] === 'number' && Object.keys(size).length === 1 ? size['shortest_edge'] : undefined;
+  if (isObject(size))
+    return typeof size['shortest_edge'] === 'number' && Object.keys(size).length === 1 ? size['shortest_edge'] : undefined;
   const keepsShape = config['default_to_square'] === false || (config['default_to_square'] !== true && config['do_center_crop'] === true);
   return typeof size === 'number' && keepsShape ? size : undefined;
 }
@@ -75,7 +119,8 @@ function cropOf(config: JsonObject, origin: string): ImageCrop | null {
 function triple(config: JsonObject, field: string, origin: string): [number, number, number] {
   const value = config[field];
   if (typeof value === 'number') return [value, value, value];
-  if (Array.isArray(value) && value.length === 3 && value.every((number) => typeof number === 'number')) return [...value] as [number, number, number];
+  if (Array.isArray(value) && value.length === 3 && value.every((number) => typeof number === 'number'))
+    return [...value] as [number, number, number];
   throw bad(field, 'three numbers', value, origin);
 }
 

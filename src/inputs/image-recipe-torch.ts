@@ -40,16 +40,25 @@ export function imageRecipeFromTorchvision(preset: TorchvisionPreset): ImageReci
 
 function bad(field: string, expected: string, received: JsonValue | undefined, origin: string): TransferKitError {
   const shown = received === undefined ? 'nothing' : JSON.stringify(received);
-  return new TransferKitError('bad-config', `${origin}: pretrained_cfg "${field}" is not supported.\n  Expected: ${expected}\n  Received: ${shown}`, {
-    details: { field, received, origin },
-  });
+  return new TransferKitError(
+    'bad-config',
+    `${origin}: pretrained_cfg "${field}" is not supported.\n  Expected: ${expected}\n  Received: ${shown}`,
+    {
+      details: { field, received, origin },
+    },
+  );
 }
 
 function isTriple(value: JsonValue | undefined): value is readonly [number, number, number] {
   return Array.isArray(value) && value.length === 3 && value.every((number) => typeof number === 'number');
 }
 
-function triple(config: JsonObject, field: string, fallback: readonly [number, number, number], origin: string): readonly [number, number, number] {
+function triple(
+  config: JsonObject,
+  field: string,
+  fallback: readonly [number, number, number],
+  origin: string,
+): readonly [number, number, number] {
   const value = config[field] ?? fallback;
   if (!isTriple(value)) throw bad(field, 'three numbers', value, origin);
   return value;
@@ -87,7 +96,10 @@ export function imageRecipeFromTimm(config: JsonObject, origin = 'config.json'):
   const common = { interpolation: interpolationOf(config, origin), antialias: true };
   return {
     kind: 'image',
-    resize: mode === 'center' ? { ...common, mode: 'shortest-edge', size: before } : { ...common, mode: 'stretch', height: before, width: before },
+    resize:
+      mode === 'center'
+        ? { ...common, mode: 'shortest-edge', size: before }
+        : { ...common, mode: 'stretch', height: before, width: before },
     crop: { height, width, rounding: 'half-even' },
     scale: 1 / 255,
     mean: triple(config, 'mean', imageNetMean, origin),

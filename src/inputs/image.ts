@@ -15,7 +15,8 @@ export { imageRecipeFromTimm, imageRecipeFromTorchvision } from './image-recipe-
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 const isTensor = (value: object): value is TensorLike => 'shape' in value && 'dataSync' in value;
-const isPixels = (value: object): value is PixelData => 'width' in value && 'height' in value && 'data' in value && ArrayBuffer.isView(value.data);
+const isPixels = (value: object): value is PixelData =>
+  'width' in value && 'height' in value && 'data' in value && ArrayBuffer.isView(value.data);
 const isLimited = (value: object): value is LimitedImage => 'image' in value && 'limits' in value;
 
 function describe(value: unknown): string {
@@ -46,9 +47,13 @@ async function fromBlob(blob: Blob, runtime: Runtime, limits: ImageLimits): Prom
   const name = 'name' in blob ? `"${String(blob.name)}"` : `picture of ${blob.size} bytes`;
   const bytes = blob.size > limits.maxBytes ? undefined : new Uint8Array(await blob.arrayBuffer());
   if (bytes !== undefined) return runtime.decodeImage(bytes, name, limits);
-  throw new TransferKitError('too-large', `${name} has ${blob.size} bytes, more than the cap maxBytes of ${limits.maxBytes}.\n  Fix: raise it with limits: { maxBytes: ${blob.size} }.`, {
-    details: { name, cap: 'maxBytes', limit: limits.maxBytes, received: blob.size },
-  });
+  throw new TransferKitError(
+    'too-large',
+    `${name} has ${blob.size} bytes, more than the cap maxBytes of ${limits.maxBytes}.\n  Fix: raise it with limits: { maxBytes: ${blob.size} }.`,
+    {
+      details: { name, cap: 'maxBytes', limit: limits.maxBytes, received: blob.size },
+    },
+  );
 }
 
 /**
@@ -116,7 +121,8 @@ function toNumbers({ image, height, width, top, left }: Framed, tables: readonly
   const values = new Float32Array(height * width * 3);
   const [first, second, third] = tables as [Float32Array, Float32Array, Float32Array];
   const [red, blue] = reversed ? [2, 0] : [0, 2];
-  if (image.height < height || image.width < width) for (let index = 0; index < values.length; index++) values[index] = tables[index % 3]![0]!;
+  if (image.height < height || image.width < width)
+    for (let index = 0; index < values.length; index++) values[index] = tables[index % 3]![0]!;
   for (let row = 0; row < image.height; row++) {
     let from = row * image.width * 3;
     let to = ((top + row) * width + left) * 3;

@@ -212,7 +212,8 @@ export function resizeImage(image: RgbImage, request: ResizeRequest): RgbImage {
   const rows = planAxis(image.height, height, region.top, region.height, filter, antialias);
   const columns = planAxis(image.width, width, region.left, region.width, filter, antialias);
   const part = cut(image, { top: rows.from, left: columns.from, height: rows.count, width: columns.count });
-  const along = (axis: Axis, resize: typeof resizeRows) => (picture: RgbImage) => (axis.taps === undefined ? picture : resize(picture, axis.taps));
+  const along = (axis: Axis, resize: typeof resizeRows) => (picture: RgbImage) =>
+    axis.taps === undefined ? picture : resize(picture, axis.taps);
   const [across, down] = [along(columns, resizeRows), along(rows, resizeColumns)];
   const downFirst = height < image.height && image.height - height > 2 * (image.width - width);
   return downFirst ? across(down(part)) : down(across(part));

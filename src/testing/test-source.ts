@@ -53,6 +53,11 @@ async function closingIsFinal(source: Source, context: SourceContext): Promise<v
   await expectFailure(() => checkpoint.tensor(name!), 'disposed');
 }
 
+async function leavesNoTensor({ runtime }: SourceContext, work: () => Promise<void>): Promise<void> {
+  await runtime.chooseBackend();
+  await expectNoLeaks(work);
+}
+
 /** The cases of the source contract. */
 export function sourceCases(source: Source, { context = { runtime: defaultRuntime }, companion }: TestSourceOptions = {}): ConformanceCase[] {
   const use = (work: (checkpoint: Checkpoint) => Promise<void>) => () => opened(source, context, work);
@@ -65,7 +70,7 @@ export function sourceCases(source: Source, { context = { runtime: defaultRuntim
     ...(companion === undefined ? [] : [{ name: 'companion files are read', run: use(async (checkpoint) => check(((await checkpoint.file(companion))?.length ?? 0) > 0, `"${companion}" was not found`)) }]),
     { name: 'same content, same revision', run: () => sameContentSameRevision(source, context) },
     { name: 'closing is final and may be repeated', run: () => closingIsFinal(source, context) },
-    { name: 'leaves no tensor', run: () => expectNoLeaks(use(tensorsAreAsAnnounced)) },
+    { name: 'leaves no tensor', run: () => leavesNoTensor(context, use(tensorsAreAsAnnounced)) },
   ];
 }
 

@@ -1,24 +1,19 @@
 import { addHead } from '../add-head.js';
 import type { AnyBackbone } from '../backbones/backbone.js';
-import { Base } from '../base.js';
+import type { Base } from '../base.js';
 import type { Dataset, PixelData } from '../data/dataset.js';
 import { createDataset } from '../data/create-dataset.js';
 import { classification } from '../heads/classification.js';
-import type { JsonObject } from '../json.js';
 import { createRandom } from '../random.js';
 import type { Runtime } from '../runtimes/runtime.js';
 import type { AnyModel } from '../training/weight-set.js';
 import { elementCount } from '../weights/tensor-value.js';
+import { untrainedBase } from '../untrained-base.js';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** A family's tiny network with seeded random weights, as if it had been loaded. */
 export async function tinyBase(family: AnyBackbone, runtime: Runtime, seed = 3): Promise<Base> {
-  const backend = await runtime.chooseBackend();
-  const { config, input, files = {} } = family.tiny;
-  const file = (path: string): Promise<Uint8Array | undefined> => Promise.resolve(path in files ? new TextEncoder().encode(files[path]) : undefined);
-  const processor = await family.processor(input, { runtime, file });
-  const built = family.build(config as JsonObject);
-  const base = new Base({ family, config: config as JsonObject, built, processor, provenance: { origin: `tiny ${family.name}`, revision: 'none' }, runtime, backend });
+  const base = await untrainedBase(family, { ...family.tiny, runtime });
   reseed(base, seed);
   return base;
 }

@@ -8,7 +8,7 @@ import type { ProgressEvent } from './progress.js';
 
 /** Stop when validation no longer improves; the best weights are restored either way. */
 export interface EarlyStopping {
-  /** Epochs without improvement before a phase ends. Default 3. */
+  /** Epochs without improvement before a phase ends. Default 5. */
   readonly patience?: number;
   /** What is watched: the validation loss (default) or a metric of the head, such as `accuracy`. */
   readonly monitor?: string;
@@ -30,7 +30,7 @@ export interface FineTuneOptions<M extends Modality = Modality, Target = unknown
   readonly batchSize?: number;
   /** Peak learning rate, one for all or one for each part. */
   readonly learningRate?: number | { readonly head?: number; readonly base?: number };
-  /** Decoupled weight decay (AdamW); never on biases and norms. Default 0.01. */
+  /** Decoupled weight decay (AdamW); never on biases and norms. Default 1 for a head alone, 0.01 when the base learns. */
   readonly weightDecay?: number;
   /** Share of the steps in which the rate climbs to its peak. Default 0.1. */
   readonly warmup?: number;

@@ -11,6 +11,8 @@ export interface PhasePlan {
   readonly firstGroup: number;
   readonly epochs: number;
   readonly batchSize: number;
+  /** Decoupled weight decay; never on biases and norms. */
+  readonly weightDecay: number;
   /** Peak learning rates. */
   readonly rates: { readonly head: number; readonly base: number };
 }
@@ -20,7 +22,6 @@ export interface TrainingPlan {
   readonly phases: readonly PhasePlan[];
   readonly examples: { readonly train: number; readonly validation: number };
   readonly normalization: FreezeState['normalization'];
-  readonly weightDecay: number;
   readonly warmup: number;
   readonly gradientClip: number;
   readonly labelSmoothing: number;
@@ -62,19 +63,20 @@ function ratesFor(options: FineTuneOptions, fallback: { head: number; base: numb
   return { head: learningRate.head ?? fallback.head, base: learningRate.base ?? fallback.base };
 }
 
+/** A linear head on hundreds of standardised features overfits; strong decay serves it as the penalty serves a logistic regression. */
 function headPhase({ freeze, options, train }: PlanFacts, epochs: number): PhasePlan {
   const learns = freeze.learns.map(() => false);
-  return { name: 'head', learns, firstGroup: learns.length, epochs, batchSize: options.batchSize ?? batchFor(train, 64), rates: ratesFor(options, { head: 3e-3, base: 0 }) };
+  return { name: 'head', learns, firstGroup: learns.length, epochs, batchSize: options.batchSize ?? batchFor(train, 64), weightDecay: options.weightDecay ?? 1, rates: ratesFor(options, { head: 1e-3, base: 0 }) };
 }
 
 function fineTunePhase({ freeze, options, train, base }: PlanFacts): PhasePlan {
   const rates = ratesFor(options, { head: 1e-3, base: base.parts.family.fineTuningRate ?? 1e-4 });
   const batchSize = options.batchSize ?? batchFor(train, 16);
-  return { name: 'fine-tune', learns: freeze.learns, firstGroup: freeze.learns.indexOf(true), epochs: options.epochs ?? 3, batchSize, rates };
+  return { name: 'fine-tune', learns: freeze.learns, firstGroup: freeze.learns.indexOf(true), epochs: options.epochs ?? 3, batchSize, weightDecay: options.weightDecay ?? 0.01, rates };
 }
 
 /** Epochs of a head on cached features: they cost next to nothing, so there are enough for early stopping to choose from. */
-const headEpochsFor = (examples: number): number => (examples < 2000 ? 40 : 25);
+const headEpochsFor = (examples: number): number => (examples < 2000 ? 50 : 30);
 
 function phasesFor(facts: PlanFacts): PhasePlan[] {
   const { options, train, freeze } = facts;
@@ -88,7 +90,7 @@ function phaseWords(facts: PlanFacts, phase: PhasePlan): string {
   const learning = names.filter((_, index) => phase.learns[index]);
   const what = learning.length === 0 ? 'the head alone' : learning.length === names.length ? 'the head and the whole base' : `the head and ${learning.join(', ')}`;
   const rates = learning.length === 0 ? `${phase.rates.head}` : `${phase.rates.head} (head), ${phase.rates.base} (base)`;
-  return `${phase.name}: ${what} for up to ${plural(phase.epochs, 'epoch')}, ${phase.batchSize} examples a step, AdamW with peak rate ${rates}, warm-up then cosine`;
+  return `${phase.name}: ${what} for up to ${plural(phase.epochs, 'epoch')}, ${phase.batchSize} examples a step, AdamW with peak rate ${rates} and decay ${phase.weightDecay}, warm-up then cosine`;
 }
 
 function cacheWords(facts: PlanFacts, phases: readonly PhasePlan[]): string {
@@ -115,7 +117,7 @@ const defaultCacheBytes = 2 * 2 ** 30;
 /** Early stopping needs validation examples; `false` turns it off. */
 function stoppingFor({ options, validation }: PlanFacts): TrainingPlan['earlyStopping'] {
   if (options.earlyStopping === false || validation === 0) return null;
-  return { patience: options.earlyStopping?.patience ?? 3, monitor: options.earlyStopping?.monitor ?? 'loss' };
+  return { patience: options.earlyStopping?.patience ?? 5, monitor: options.earlyStopping?.monitor ?? 'loss' };
 }
 
 /** Makes the plan of a run from the data's size, the base and the options. */
@@ -128,7 +130,6 @@ export function makePlan(facts: PlanFacts): TrainingPlan {
     phases,
     examples: { train: facts.train, validation: facts.validation },
     normalization: facts.freeze.normalization,
-    weightDecay: options.weightDecay ?? 0.01,
     warmup: options.warmup ?? 0.1,
     gradientClip: options.gradientClip ?? 1,
     labelSmoothing: options.labelSmoothing ?? 0,

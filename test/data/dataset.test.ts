@@ -11,8 +11,13 @@ function dataset(counts: readonly number[]) {
 }
 
 const ids = (items: readonly { readonly id: string }[]): string[] => items.map((item) => item.id);
-const classSizes = fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 12 }).filter((sizes) => sizes.some((size) => size > 2));
-const fractions = fc.record({ validation: fc.double({ min: 0.02, max: 0.4, noNaN: true }), test: fc.double({ min: 0.02, max: 0.4, noNaN: true }) });
+const classSizes = fc
+  .array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 12 })
+  .filter((sizes) => sizes.some((size) => size > 2));
+const fractions = fc.record({
+  validation: fc.double({ min: 0.02, max: 0.4, noNaN: true }),
+  test: fc.double({ min: 0.02, max: 0.4, noNaN: true }),
+});
 
 describe('split', () => {
   it('is a partition in which training knows every label', () => {
@@ -59,7 +64,9 @@ describe('split', () => {
   });
 
   it('keeps the order of the items', () => {
-    const numbers = dataset([30, 30]).split({ test: 0.5 }).test.items.map((item) => Number(item.id.slice(4)));
+    const numbers = dataset([30, 30])
+      .split({ test: 0.5 })
+      .test.items.map((item) => Number(item.id.slice(4)));
     expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
   });
 
@@ -70,9 +77,12 @@ describe('split', () => {
     expect(numbers.split({ test: 0.25 }).test.length).toBe(5);
   });
 
-  it.each([{}, { test: 1 }, { test: -0.1 }, { validation: 0.6, test: 0.4 }, { test: Number.NaN }, { test: 0 }])('refuses %j', async (options) => {
-    await expectError(() => dataset([5, 5]).split(options), 'bad-option', 'fractions of the whole', 'Received');
-  });
+  it.each([{}, { test: 1 }, { test: -0.1 }, { validation: 0.6, test: 0.4 }, { test: Number.NaN }, { test: 0 }])(
+    'refuses %j',
+    async (options) => {
+      await expectError(() => dataset([5, 5]).split(options), 'bad-option', 'fractions of the whole', 'Received');
+    },
+  );
 
   it('refuses an unknown option, strata of numbers, and parts that would be empty or hold an unknown label', async () => {
     await expectError(() => dataset([5]).split({ tets: 0.1 } as object), 'bad-option', 'Did you mean "test"');
@@ -120,7 +130,13 @@ describe('a data set', () => {
   });
 
   it('passes on what was skipped, the policy and the origin', () => {
-    const parts = { modality: 'text', items: dataset([9]).items, origin: 'here', skipped: [{ id: 'x', reason: 'y' }], onBadItem: 'skip' } as const;
+    const parts = {
+      modality: 'text',
+      items: dataset([9]).items,
+      origin: 'here',
+      skipped: [{ id: 'x', reason: 'y' }],
+      onBadItem: 'skip',
+    } as const;
     const { train } = createDataset(parts).split({ test: 0.2 });
     expect(train).toMatchObject({ skipped: [{ id: 'x', reason: 'y' }], onBadItem: 'skip', origin: 'here', modality: 'text' });
   });

@@ -27,9 +27,15 @@ describe('examples', () => {
   });
 
   it('takes photos, pairs, numbers and names', () => {
-    expect(examples([{ id: 'a.jpg', image: 'a.jpg', label: 'cat' }])).toMatchObject({ modality: 'image', items: [{ id: 'a.jpg', input: 'a.jpg' }] });
+    expect(examples([{ id: 'a.jpg', image: 'a.jpg', label: 'cat' }])).toMatchObject({
+      modality: 'image',
+      items: [{ id: 'a.jpg', input: 'a.jpg' }],
+    });
     expect(examples([{ text: ['a', 'b'], target: 0.5 }]).items[0]).toMatchObject({ input: ['a', 'b'], target: 0.5 });
-    expect(examples([{ input: ['a', 'b'], target: 1 }], { modality: 'text', onBadItem: 'skip', origin: 'mine' })).toMatchObject({ modality: 'text', origin: 'mine' });
+    expect(examples([{ input: ['a', 'b'], target: 1 }], { modality: 'text', onBadItem: 'skip', origin: 'mine' })).toMatchObject({
+      modality: 'text',
+      origin: 'mine',
+    });
   });
 
   it('names the example that is not one', async () => {
@@ -38,7 +44,12 @@ describe('examples', () => {
     await expectError(() => examples([{ text: 'a', image: 'b', label: 'a' } as never]), 'bad-data', 'one of text, image, input');
     await expectError(() => examples([{ text: 'a' } as never]), 'bad-data', 'one of label, target');
     await expectError(() => examples([{ text: 'a', label: 3 } as never]), 'bad-data', 'a label that is a string');
-    await expectError(() => examples([reviews[0], { image: 'a', label: 'b' } as never]), 'bad-data', 'example 1', 'text, as the examples before it');
+    await expectError(
+      () => examples([reviews[0], { image: 'a', label: 'b' } as never]),
+      'bad-data',
+      'example 1',
+      'text, as the examples before it',
+    );
     await expectError(() => examples([{ text: 'a', label: 'b' }], { modality: 'image' }), 'bad-data', 'image, as the option modality says');
     await expectError(() => examples([{ input: 'a', label: 'b' } as never]), 'bad-option', 'needs the option modality');
     await expectError(() => examples([]), 'bad-data', 'received nothing');

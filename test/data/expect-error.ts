@@ -2,7 +2,11 @@ import { expect } from 'vitest';
 import { TransferKitError, type TransferKitErrorCode } from '../../src/errors.js';
 
 /** Runs work that must fail, and checks the code and a piece of the message. */
-export async function expectError(work: () => unknown, code: TransferKitErrorCode, ...pieces: (string | RegExp)[]): Promise<TransferKitError> {
+export async function expectError(
+  work: () => unknown,
+  code: TransferKitErrorCode,
+  ...pieces: (string | RegExp)[]
+): Promise<TransferKitError> {
   const error = await Promise.resolve()
     .then(work)
     .then(

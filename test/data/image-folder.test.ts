@@ -26,7 +26,17 @@ async function folder(name: string, ...files: string[]): Promise<string> {
 
 describe('imageFolder', () => {
   it('takes class folders, sorted, without hidden files and other kinds of file', async () => {
-    const path = await folder('pets', 'dog/b.PNG', 'dog/a.jpg', 'cat/deep/er/c.jpeg', 'cat/.hidden.jpg', 'cat/notes.txt', '.git/x.jpg', '__MACOSX/x.jpg', 'readme.md');
+    const path = await folder(
+      'pets',
+      'dog/b.PNG',
+      'dog/a.jpg',
+      'cat/deep/er/c.jpeg',
+      'cat/.hidden.jpg',
+      'cat/notes.txt',
+      '.git/x.jpg',
+      '__MACOSX/x.jpg',
+      'readme.md',
+    );
     const pets = await imageFolder(path);
     expect(pets.items.map(({ id, target }) => [id, target])).toEqual([['cat/deep/er/c.jpeg', 'cat'], ['dog/a.jpg', 'dog'], ['dog/b.PNG', 'dog']]); // prettier-ignore
     expect(pets.items[1]!.input).toBe(join(path, 'dog', 'a.jpg'));
@@ -54,9 +64,23 @@ describe('imageFolder', () => {
     await expectError(async () => imageFolder(await folder('loose', '1.jpg', '2.jpg')), 'bad-data', '2 photos directly in it', 'cat/1.jpg');
     await expectError(async () => imageFolder(await folder('text', '1.txt')), 'bad-data', '1 files, none of them a photo');
     await expectError(async () => imageFolder(await folder('one', 'cat/1.jpg')), 'bad-data', 'one class only, "cat"');
-    await expectError(async () => imageFolder(await folder('void', 'cat/1.txt', 'dog/1.txt'), { onBadItem: 'skip' }), 'bad-data', 'no photo in any');
-    await expectError(async () => imageFolder(await folder('parts', 'train/a/1.jpg', 'test/a/1.jpg')), 'bad-data', 'parts of a split', /imageFolder\(".*\/test"\)/);
-    await expectError(async () => imageFolder(await folder('gap', 'a/1.jpg', 'b/1.jpg', 'c/x.txt')), 'bad-data', 'class folder "c"', 'holds no photo');
+    await expectError(
+      async () => imageFolder(await folder('void', 'cat/1.txt', 'dog/1.txt'), { onBadItem: 'skip' }),
+      'bad-data',
+      'no photo in any',
+    );
+    await expectError(
+      async () => imageFolder(await folder('parts', 'train/a/1.jpg', 'test/a/1.jpg')),
+      'bad-data',
+      'parts of a split',
+      /imageFolder\(".*\/test"\)/,
+    );
+    await expectError(
+      async () => imageFolder(await folder('gap', 'a/1.jpg', 'b/1.jpg', 'c/x.txt')),
+      'bad-data',
+      'class folder "c"',
+      'holds no photo',
+    );
     await expectError(() => imageFolder(root, { limit: 1 } as object), 'bad-option', 'Did you mean "limits"');
   });
 

@@ -74,7 +74,13 @@ describe('columns', () => {
   });
 
   it('that do not exist are refused with the list and the nearest', async () => {
-    await expectError(() => table('body,team\nx,a\n', { text: 'boddy', label: 'team' }), 'bad-data', 'no column "boddy"', 'Did you mean "body"', 'Columns: "body", "team"');
+    await expectError(
+      () => table('body,team\nx,a\n', { text: 'boddy', label: 'team' }),
+      'bad-data',
+      'no column "boddy"',
+      'Did you mean "body"',
+      'Columns: "body", "team"',
+    );
     await expectError(() => table('text,text,label\nx,y,a\n'), 'bad-data', '"text" twice');
   });
 

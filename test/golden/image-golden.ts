@@ -75,11 +75,11 @@ export interface Filled {
   readonly built: BuiltBackbone;
 }
 
-/** Builds and fills the network of a checkpoint. */
-export async function fillFrom(checkpoint: Checkpoint, over: { family?: AnyBackbone; config?: JsonObject; recipe?: JsonObject | undefined } = {}): Promise<Filled> {
+/** Builds and fills the network of a checkpoint. With `recipe: null` it need not be one for photos. */
+export async function fillFrom(checkpoint: Checkpoint, over: { family?: AnyBackbone; config?: JsonObject; recipe?: JsonObject | null | undefined } = {}): Promise<Filled> {
   const family = over.family ?? (await matchBackbone(checkpoint));
   const config = { ...((await family.parse(checkpoint)) as JsonObject), ...over.config };
-  const recipe = { ...(await family.input(config, checkpoint)), ...over.recipe } as InputRecipe;
+  const recipe = { ...(over.recipe === null ? {} : await family.input(config, checkpoint)), ...over.recipe } as InputRecipe;
   const built = family.build(config);
   await fillModel({ family: family.name, weights: namedWeights(built.model), checkpoint, tables: family.weights, config });
   return { family, config, recipe, built };

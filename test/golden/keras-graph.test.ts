@@ -12,7 +12,7 @@ const folder = fileURLToPath(new URL('keras-graph', import.meta.url));
 /** What the network that is cut at a layer makes of the case's input. */
 async function outputOf(path: string, input: TensorValue, features: string): Promise<TensorValue> {
   const checkpoint = await openGolden(path);
-  const { built } = await fillFrom(checkpoint, { family: kerasGraph, config: { features, pixels: 'zero-to-one' }, recipe: {} });
+  const { built } = await fillFrom(checkpoint, { family: kerasGraph, config: { features }, recipe: null });
   const wanted = built.features.map ?? built.features.pooled;
   const [output] = tf.tidy(() => runGraph(new Map([[built.model.inputs[0]!, tf.tensor(input.values, [...input.shape])]]), [wanted]));
   const value = { shape: output!.shape, values: output!.dataSync() as Float32Array };

@@ -28,7 +28,14 @@ describe('imageRecipeFromHuggingFace', () => {
   });
 
   it('reads squares, bare numbers and steps that are off', () => {
-    const vit = { size: { height: 384, width: 256 }, resample: 3, image_mean: 0.5, image_std: [1, 2, 3], do_flip_channel_order: false, do_pad: null };
+    const vit = {
+      size: { height: 384, width: 256 },
+      resample: 3,
+      image_mean: 0.5,
+      image_std: [1, 2, 3],
+      do_flip_channel_order: false,
+      do_pad: null,
+    };
     expect(imageRecipeFromHuggingFace(vit)).toMatchObject({
       resize: { mode: 'stretch', height: 384, width: 256, interpolation: 'bicubic' }, crop: null, mean: [0.5, 0.5, 0.5],
     }); // prettier-ignore
@@ -53,7 +60,14 @@ describe('imageRecipeFromHuggingFace', () => {
 });
 
 describe('imageRecipeFromTimm', () => {
-  const config = { input_size: [3, 224, 224], interpolation: 'bicubic', crop_pct: 0.9, mean: [0.1, 0.2, 0.3], std: [1, 1, 1], num_classes: 1000 };
+  const config = {
+    input_size: [3, 224, 224],
+    interpolation: 'bicubic',
+    crop_pct: 0.9,
+    mean: [0.1, 0.2, 0.3],
+    std: [1, 1, 1],
+    num_classes: 1000,
+  };
 
   it('reads a pretrained_cfg', () => {
     expect(imageRecipeFromTimm(config)).toMatchObject({
@@ -61,7 +75,10 @@ describe('imageRecipeFromTimm', () => {
       crop: { height: 224, width: 224, rounding: 'half-even' },
       mean: [0.1, 0.2, 0.3],
     });
-    expect(imageRecipeFromTimm({ input_size: [3, 160, 160] })).toMatchObject({ resize: { size: 182, interpolation: 'bilinear' }, mean: [0.485, 0.456, 0.406] });
+    expect(imageRecipeFromTimm({ input_size: [3, 160, 160] })).toMatchObject({
+      resize: { size: 182, interpolation: 'bilinear' },
+      mean: [0.485, 0.456, 0.406],
+    });
     expect(imageRecipeFromTimm({ ...config, crop_mode: 'squash' }).resize).toMatchObject({ mode: 'stretch', height: 248, width: 248 });
   });
 

@@ -38,14 +38,28 @@ describe('resizeImage', () => {
 
   it('computes a region as it would be cut out of the whole', () => {
     fc.assert(
-      fc.property(side, side, side, side, filters, fc.boolean(), fc.double({ max: 1, min: 0, noNaN: true }), (w, h, width, height, interpolation, antialias, part) => {
-        const source = picture(w, h);
-        const whole = resizeImage(source, { width, height, interpolation, antialias });
-        const region = { top: Math.floor((height - 1) * part), left: Math.floor((width - 1) * part), height: 1, width: Math.ceil(width * (1 - part)) || 1 };
-        const cut = resizeImage(source, { width, height, interpolation, antialias, region });
-        const start = (region.top * width + region.left) * 3;
-        expect([...cut.data]).toEqual([...whole.data.slice(start, start + region.width * 3)]);
-      }),
+      fc.property(
+        side,
+        side,
+        side,
+        side,
+        filters,
+        fc.boolean(),
+        fc.double({ max: 1, min: 0, noNaN: true }),
+        (w, h, width, height, interpolation, antialias, part) => {
+          const source = picture(w, h);
+          const whole = resizeImage(source, { width, height, interpolation, antialias });
+          const region = {
+            top: Math.floor((height - 1) * part),
+            left: Math.floor((width - 1) * part),
+            height: 1,
+            width: Math.ceil(width * (1 - part)) || 1,
+          };
+          const cut = resizeImage(source, { width, height, interpolation, antialias, region });
+          const start = (region.top * width + region.left) * 3;
+          expect([...cut.data]).toEqual([...whole.data.slice(start, start + region.width * 3)]);
+        },
+      ),
     );
   });
 

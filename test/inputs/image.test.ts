@@ -26,7 +26,11 @@ let server: Server;
 let address = '';
 
 beforeAll(async () => {
-  png = new Uint8Array(await sharp(pixels, { raw: { width: 2, height: 1, channels: 3 } }).png().toBuffer());
+  png = new Uint8Array(
+    await sharp(pixels, { raw: { width: 2, height: 1, channels: 3 } })
+      .png()
+      .toBuffer(),
+  );
   folder = await mkdtemp(join(tmpdir(), 'images-'));
   await writeFile(join(folder, 'a.png'), png);
   server = createServer((request, response) => {
@@ -117,9 +121,9 @@ describe('every kind of input', () => {
 describe('the recipe', () => {
   it('scales, normalises and orders channels', async () => {
     const recipe = { scale: 1 / 255, mean: [0.5, 0.25, 0], std: [0.5, 1, 2], channelOrder: 'bgr' } as const;
-    expect((await encode({ width: 1, height: 1, data: new Uint8Array([255, 0, 51]) }, recipe)).values.map((value) => Math.fround(value))).toEqual(
-      [(0.2 - 0.5) / 0.5, -0.25, 0.5].map(Math.fround),
-    );
+    expect(
+      (await encode({ width: 1, height: 1, data: new Uint8Array([255, 0, 51]) }, recipe)).values.map((value) => Math.fround(value)),
+    ).toEqual([(0.2 - 0.5) / 0.5, -0.25, 0.5].map(Math.fround));
   });
 
   /** A row of pixels 1, 2, 3, ... high and wide as asked for; the crop tells which were taken. */

@@ -16,7 +16,8 @@ function isInstalled(name: string): boolean {
   }
 }
 
-const notInstalled = (name: string): Error => Object.assign(new Error(`Cannot find package '${name}' imported from here`), { code: 'ERR_MODULE_NOT_FOUND' });
+const notInstalled = (name: string): Error =>
+  Object.assign(new Error(`Cannot find package '${name}' imported from here`), { code: 'ERR_MODULE_NOT_FOUND' });
 
 /** An importer that has only these packages (or finds them broken), and the real ones that are named `true`. */
 const only =
@@ -25,7 +26,9 @@ const only =
     const found = packages[name];
     if (found === true) return importPackage(name);
     if (found === undefined) return Promise.reject(notInstalled(name));
-    return found instanceof Error ? Promise.reject(found) : Promise.resolve(typeof found === 'function' ? (found as () => unknown)() : found);
+    return found instanceof Error
+      ? Promise.reject(found)
+      : Promise.resolve(typeof found === 'function' ? (found as () => unknown)() : found);
   };
 
 const wasmPackage = '@tensorflow/tfjs-backend-wasm';
@@ -67,9 +70,14 @@ describe('the order', () => {
     expect(tf.getBackend()).toBe('wasm');
     expect(wasm.describe()).toBe(`wasm (SIMD) on ${node}; tfjs-node not installed`);
 
-    const cpu = createBackends({ importPackage: only({ [cpuPackage]: true, [wasmPackage]: new Error('broken file\nwith a stack') }), ...quietEnvironment });
+    const cpu = createBackends({
+      importPackage: only({ [cpuPackage]: true, [wasmPackage]: new Error('broken file\nwith a stack') }),
+      ...quietEnvironment,
+    });
     expect((await cpu.chooseBackend()).backend).toBe('cpu');
-    expect(cpu.describe()).toBe(`cpu (plain JavaScript, slow) on ${node}; tfjs-node not installed; tfjs-backend-wasm is installed and does not load: broken file`);
+    expect(cpu.describe()).toBe(
+      `cpu (plain JavaScript, slow) on ${node}; tfjs-node not installed; tfjs-backend-wasm is installed and does not load: broken file`,
+    );
   });
 
   it('takes tfjs-node where it is installed and works', async () => {
@@ -83,7 +91,9 @@ describe('the order', () => {
     const copy = async () => (await registerStandIn(), { default: { Tensor: 'of another copy', version: { 'tfjs-core': '4.1.0' } } });
     const packages = { [cpuPackage]: true };
     const other = createBackends({ importPackage: only({ ...packages, '@tensorflow/tfjs-node': copy }), ...quietEnvironment });
-    expect((await other.chooseBackend()).trials[0]!.reason).toContain(`another copy of tfjs-core (ours is ${tf.version_core}, its copy 4.1.0)`);
+    expect((await other.chooseBackend()).trials[0]!.reason).toContain(
+      `another copy of tfjs-core (ours is ${tf.version_core}, its copy 4.1.0)`,
+    );
     removeStandIn();
     const invisible = createBackends({ importPackage: only({ ...packages, '@tensorflow/tfjs-node': {} }), ...quietEnvironment });
     expect((await invisible.chooseBackend()).trials[0]!.reason).toContain('registered its backend in another copy');
@@ -114,14 +124,24 @@ describe('the order', () => {
 
   it('ends in an error that lists all reasons when nothing works', async () => {
     const backends = createBackends({ importPackage: only({}), ...quietEnvironment });
-    await expectError(() => backends.chooseBackend(), 'unsupported', 'no backend works', 'tensorflow: tfjs-node not installed', 'cpu: tfjs-backend-cpu not installed', 'npm install');
+    await expectError(
+      () => backends.chooseBackend(),
+      'unsupported',
+      'no backend works',
+      'tensorflow: tfjs-node not installed',
+      'cpu: tfjs-backend-cpu not installed',
+      'npm install',
+    );
   });
 });
 
 describe('asking for one', () => {
   it('by argument or by TRANSFERKIT_BACKEND gives it, and later calls keep it', async () => {
     const importer = vi.fn(importPackage);
-    const backends = createBackends({ importPackage: importer, environment: (name) => (name === 'TRANSFERKIT_BACKEND' ? 'cpu' : undefined) });
+    const backends = createBackends({
+      importPackage: importer,
+      environment: (name) => (name === 'TRANSFERKIT_BACKEND' ? 'cpu' : undefined),
+    });
     const [first, second] = await Promise.all([backends.chooseBackend(), backends.chooseBackend()]);
     expect(first.backend).toBe('cpu');
     expect(second).toBe(first);
@@ -133,7 +153,13 @@ describe('asking for one', () => {
 
   it('that does not exist lists those that do', async () => {
     const backends = createBackends(quietEnvironment);
-    await expectError(() => backends.chooseBackend('wsam'), 'unknown-name', 'no backend "wsam"', 'Did you mean "wasm"', 'tensorflow, tfjs-node, wasm, cpu, webgpu');
+    await expectError(
+      () => backends.chooseBackend('wsam'),
+      'unknown-name',
+      'no backend "wsam"',
+      'Did you mean "wasm"',
+      'tensorflow, tfjs-node, wasm, cpu, webgpu',
+    );
     const misspelt = createBackends({ environment: () => 'gpu' });
     await expectError(() => misspelt.chooseBackend(), 'unknown-name', 'no backend "gpu"');
   });
@@ -146,7 +172,10 @@ describe('asking for one', () => {
   });
 
   it('that does not work is an error, and the one before it stays', async () => {
-    const backends = createBackends({ importPackage: only({ [cpuPackage]: true, '@tensorflow/tfjs-node': new Error('no such symbol') }), ...quietEnvironment });
+    const backends = createBackends({
+      importPackage: only({ [cpuPackage]: true, '@tensorflow/tfjs-node': new Error('no such symbol') }),
+      ...quietEnvironment,
+    });
     await backends.chooseBackend('cpu');
     await expectError(() => backends.chooseBackend('tensorflow'), 'unsupported', 'does not work here', 'no such symbol', 'Fix');
     expect(tf.getBackend()).toBe('cpu');
@@ -163,7 +192,12 @@ describe('asking for one', () => {
         return Promise.resolve('broken');
       },
     };
-    await expectError(() => createBackends({ recipes: [broken], ...quietEnvironment }).chooseBackend('broken'), 'unsupported', 'could not start it', 'no device');
+    await expectError(
+      () => createBackends({ recipes: [broken], ...quietEnvironment }).chooseBackend('broken'),
+      'unsupported',
+      'could not start it',
+      'no device',
+    );
     expect(warn).not.toHaveBeenCalled();
     warn.mockRestore();
     tf.removeBackend('broken');
@@ -183,7 +217,10 @@ describe('webgpu', () => {
       tf.copyRegisteredKernels('cpu', 'webgpu');
       return {};
     };
-    const backends = createBackends({ importPackage: only({ webgpu: dawn, '@tensorflow/tfjs-backend-webgpu': backend }), ...quietEnvironment });
+    const backends = createBackends({
+      importPackage: only({ webgpu: dawn, '@tensorflow/tfjs-backend-webgpu': backend }),
+      ...quietEnvironment,
+    });
     expect((await backends.chooseBackend('webgpu')).backend).toBe('webgpu');
     expect(seen).toEqual([gpu, { MAP: 1 }]);
     expect(backends.describe()).toBe(`webgpu (Dawn) on ${node}`);

@@ -117,7 +117,11 @@ describe('writeFolder', () => {
   });
 
   it.each(['../evil', '/etc/evil', 'a/../../evil', '', 'a\0b', '..'])('refuses the file name %j and writes nothing', async (name) => {
-    await expectError(() => writeFolder(join(folder, 'model'), new Map([...files, [name, bytes('x')]])), 'bad-option', 'outside its folder');
+    await expectError(
+      () => writeFolder(join(folder, 'model'), new Map([...files, [name, bytes('x')]])),
+      'bad-option',
+      'outside its folder',
+    );
     expect(await everything()).toEqual([]);
   });
 

@@ -17,7 +17,12 @@ const decoded = async (image: Sharp) => decode(await image.toBuffer());
 
 describe('decodeImage', () => {
   it('reads lossless formats exactly', async () => {
-    for (const image of [picture().png(), picture().webp({ lossless: true }), picture().tiff({ compression: 'lzw' }), picture().png({ palette: true })]) {
+    for (const image of [
+      picture().png(),
+      picture().webp({ lossless: true }),
+      picture().tiff({ compression: 'lzw' }),
+      picture().png({ palette: true }),
+    ]) {
       expect(await decoded(image)).toMatchObject({ width, height, data: Buffer.from(rgb) });
     }
   });
@@ -32,15 +37,29 @@ describe('decodeImage', () => {
   });
 
   it('repeats grey, leaves off alpha without blending, takes the high byte of 16 bits', async () => {
-    const rgba = Uint8Array.from({ length: width * height * 4 }, (_, index) => (index % 4 === 3 ? (index * 5) % 256 : rgb[Math.floor(index / 4) * 3 + (index % 4)]!));
+    const rgba = Uint8Array.from({ length: width * height * 4 }, (_, index) =>
+      index % 4 === 3 ? (index * 5) % 256 : rgb[Math.floor(index / 4) * 3 + (index % 4)]!,
+    );
     expect((await decoded(sharp(rgba, { raw: { width, height, channels: 4 } }).png())).data).toEqual(Buffer.from(rgb));
     const grey = Uint16Array.from({ length: width * height }, (_, index) => index * 2000);
     const high = [...grey].flatMap((value) => [value >> 8, value >> 8, value >> 8]);
-    const png = sharp(grey, { raw: { width, height, channels: 1 } }).toColourspace('grey16').png();
+    const png = sharp(grey, { raw: { width, height, channels: 1 } })
+      .toColourspace('grey16')
+      .png();
     expect([...(await decoded(png)).data]).toEqual(high);
     const deep = Uint16Array.from(rgb, (value) => value * 257);
-    expect((await decoded(sharp(deep, { raw: { width, height, channels: 3 } }).toColourspace('rgb16').png())).data).toEqual(Buffer.from(rgb));
-    const eight = sharp(rgb.subarray(0, 24), { raw: { width, height, channels: 1 } }).toColourspace('b-w').png();
+    expect(
+      (
+        await decoded(
+          sharp(deep, { raw: { width, height, channels: 3 } })
+            .toColourspace('rgb16')
+            .png(),
+        )
+      ).data,
+    ).toEqual(Buffer.from(rgb));
+    const eight = sharp(rgb.subarray(0, 24), { raw: { width, height, channels: 1 } })
+      .toColourspace('b-w')
+      .png();
     expect([...(await decoded(eight)).data.subarray(0, 6)]).toEqual([0, 0, 0, 47, 47, 47]);
   });
 
@@ -49,7 +68,9 @@ describe('decodeImage', () => {
     const { data } = await decoded(flat.toColourspace('cmyk').tiff({ compression: 'lzw' }));
     expect(data.length).toBe(8 * 8 * 3);
     expect(data[0]! > 180 && data[1]! < 90 && data[2]! < 90).toBe(true);
-    expect([...cmykToRgb(new Uint8Array([0, 0, 0, 0, 255, 0, 0, 0, 0, 128, 255, 0, 10, 20, 30, 255]), 4)]).toEqual([255, 255, 255, 0, 255, 255, 255, 127, 0, 0, 0, 0]);
+    expect([...cmykToRgb(new Uint8Array([0, 0, 0, 0, 255, 0, 0, 0, 0, 128, 255, 0, 10, 20, 30, 255]), 4)]).toEqual([
+      255, 255, 255, 0, 255, 255, 255, 127, 0, 0, 0, 0,
+    ]);
   });
 
   it('takes the first frame of an animation', async () => {
@@ -62,7 +83,9 @@ describe('decodeImage', () => {
     const turned = await decoded(picture().withMetadata({ orientation }).png());
     expect([turned.width, turned.height]).toEqual(orientation < 5 ? [width, height] : [height, width]);
     // where the first pixel of the file goes: top left, top right, bottom right, bottom left, then the same for turned photos
-    const corner = [0, 0, width - 1, width * height - 1, width * (height - 1), 0, height - 1, width * height - 1, height * (width - 1)][orientation]!;
+    const corner = [0, 0, width - 1, width * height - 1, width * (height - 1), 0, height - 1, width * height - 1, height * (width - 1)][
+      orientation
+    ]!;
     expect([...turned.data.subarray(corner * 3, corner * 3 + 3)]).toEqual([...rgb.subarray(0, 3)]);
   });
 });
@@ -85,7 +108,9 @@ describe('what is no picture', () => {
   }); // prettier-ignore
 
   it('is damaged or cut off', async () => {
-    const big = sharp({ create: { width: 64, height: 64, channels: 3, background: 'red', noise: { type: 'gaussian', mean: 128, sigma: 60 } } });
+    const big = sharp({
+      create: { width: 64, height: 64, channels: 3, background: 'red', noise: { type: 'gaussian', mean: 128, sigma: 60 } },
+    });
     for (const image of [big.clone().jpeg(), big.clone().png(), big.clone().webp(), big.clone().gif(), big.clone().tiff()]) {
       const bytes = await image.toBuffer();
       await expectError(() => decode(bytes.subarray(0, bytes.length / 2)), 'corrupt-file', '"x.jpg" begins like', 'damaged or cut off');
@@ -94,14 +119,21 @@ describe('what is no picture', () => {
   });
 
   it('never breaks the process, whatever the bytes', async () => {
-    const whole = await Promise.all([picture().jpeg().toBuffer(), picture().png().toBuffer(), picture().webp().toBuffer(), picture().gif().toBuffer(), picture().tiff().toBuffer()]);
+    const whole = await Promise.all([
+      picture().jpeg().toBuffer(),
+      picture().png().toBuffer(),
+      picture().webp().toBuffer(),
+      picture().gif().toBuffer(),
+      picture().tiff().toBuffer(),
+    ]);
     const damage = fc.tuple(fc.constantFrom(...whole), fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { maxLength: 6 }));
     await fc.assert(
       fc.asyncProperty(damage, async ([bytes, edits]) => {
         const broken = Uint8Array.from(bytes);
         for (const [place, value] of edits) broken[place % broken.length] = value;
         const result = await decode(broken, { maxBytes: 1e6, maxPixels: 1e6 }).catch((error: unknown) => error);
-        if (!('data' in (result as object))) expect(['corrupt-file', 'too-large', 'unsupported']).toContain((result as { code: string }).code);
+        if (!('data' in (result as object)))
+          expect(['corrupt-file', 'too-large', 'unsupported']).toContain((result as { code: string }).code);
       }),
       { numRuns: 150 },
     );
@@ -111,13 +143,20 @@ describe('what is no picture', () => {
 describe('caps', () => {
   it('hold before anything is decoded', async () => {
     const bytes = await picture().png().toBuffer();
-    await expectError(() => decode(bytes, { maxBytes: 20, maxPixels: 1e9 }), 'too-large', 'maxBytes of 20', `limits: { maxBytes: ${bytes.length} }`);
+    await expectError(
+      () => decode(bytes, { maxBytes: 20, maxPixels: 1e9 }),
+      'too-large',
+      'maxBytes of 20',
+      `limits: { maxBytes: ${bytes.length} }`,
+    );
     await expectError(() => decode(bytes, { maxBytes: 1e9, maxPixels: 23 }), 'too-large', '6 x 4 = 24 pixels', 'limits: { maxPixels: 24 }');
     expect((await decode(bytes, { maxBytes: bytes.length, maxPixels: 24 })).width).toBe(width);
   });
 
   it('stop a decompression bomb by its header, and can be raised', async () => {
-    const bomb = await sharp({ create: { width: 15000, height: 15000, channels: 3, background: 'black' } }).png({ compressionLevel: 9 }).toBuffer();
+    const bomb = await sharp({ create: { width: 15000, height: 15000, channels: 3, background: 'black' } })
+      .png({ compressionLevel: 9 })
+      .toBuffer();
     const start = process.memoryUsage().rss;
     await expectError(() => decode(bomb), 'too-large', '15000 x 15000 = 225000000 pixels', 'maxPixels of 100000000');
     expect(process.memoryUsage().rss - start).toBeLessThan(100e6);

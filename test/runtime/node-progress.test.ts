@@ -4,7 +4,14 @@ import { progress } from '../../src/runtimes/node/progress.js';
 import { runtime } from '../../src/runtimes/node.js';
 
 function terminal(isTTY: boolean) {
-  const stream = Object.assign(new PassThrough(), { isTTY, columns: 120, rows: 20, cursorTo: () => true, clearLine: () => true, moveCursor: () => true });
+  const stream = Object.assign(new PassThrough(), {
+    isTTY,
+    columns: 120,
+    rows: 20,
+    cursorTo: () => true,
+    clearLine: () => true,
+    moveCursor: () => true,
+  });
   let shown = '';
   stream.on('data', (part: Buffer) => (shown += part.toString()));
   return { stream, shown: () => shown };

@@ -17,7 +17,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 const place = process.env['TRANSFERKIT_TFJS_NODE_DIR'] ?? '';
 const packages = join(place, 'node_modules');
 const isThere = place !== '' && existsSync(join(packages, '@tensorflow', 'tfjs-node', 'lib', 'napi-v8', 'tfjs_binding.node'));
-const reason = place === '' ? ' (skipped: TRANSFERKIT_TFJS_NODE_DIR is not set)' : isThere ? '' : ' (skipped: no built tfjs-node at TRANSFERKIT_TFJS_NODE_DIR)';
+const reason =
+  place === ''
+    ? ' (skipped: TRANSFERKIT_TFJS_NODE_DIR is not set)'
+    : isThere
+      ? ''
+      : ' (skipped: no built tfjs-node at TRANSFERKIT_TFJS_NODE_DIR)';
 
 const ownPackages = join(dirname(createRequire(import.meta.url).resolve('@tensorflow/tfjs-core/package.json')), '..', '..');
 
@@ -42,7 +47,10 @@ async function runApplication(name: string, links: Readonly<Record<string, strin
   }
   const outfile = join(folder, 'program.mjs');
   await build({ entryPoints: [program], outfile, bundle: true, format: 'esm', platform: 'node', packages: 'external', logLevel: 'error' });
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, [outfile], { cwd: folder, env: { ...process.env, TRANSFERKIT_BACKEND: '' } });
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [outfile], {
+    cwd: folder,
+    env: { ...process.env, TRANSFERKIT_BACKEND: '' },
+  });
   return { verdict: JSON.parse(stdout) as Verdict, stderr };
 }
 
@@ -58,7 +66,10 @@ describe.skipIf(!isThere)(`tfjs-node${reason}`, () => {
 
   it('is passed over, with the reason, when it brings its own tfjs-core', async () => {
     const core = Object.fromEntries(
-      ['tfjs-core', 'tfjs-layers', 'tfjs-backend-cpu', 'tfjs-backend-wasm'].map((name) => [`node_modules/@tensorflow/${name}`, join(ownPackages, '@tensorflow', name)]),
+      ['tfjs-core', 'tfjs-layers', 'tfjs-backend-cpu', 'tfjs-backend-wasm'].map((name) => [
+        `node_modules/@tensorflow/${name}`,
+        join(ownPackages, '@tensorflow', name),
+      ]),
     );
     const links = { ...core, 'node_modules/@tensorflow/tfjs-node': join(packages, '@tensorflow', 'tfjs-node') };
     const { verdict } = await runApplication('two-copies', links);

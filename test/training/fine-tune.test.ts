@@ -77,16 +77,20 @@ describe('training', () => {
     model.dispose();
   });
 
-  test('class weights move predictions towards a rare class', async () => {
-    const chance = async (classWeights?: Record<string, number>): Promise<number> => {
+  test('class weights move predictions as they weigh', async () => {
+    // The same sentence with both labels: the best a model can say is the weighted share of each.
+    const contradiction = examples(Array.from({ length: 16 }, (_, index) => ({ text: 'the red rose', label: index % 2 === 0 ? 'even' : 'odd' })));
+    const chance = async (options: object): Promise<number> => {
       const model = await tinyModel(bert, runtime);
-      const data = tinySamples(bert);
-      await fineTune(model, data as never, { epochs: 4, validation: 0, progress: false, ...(classWeights === undefined ? {} : { classWeights }) });
-      const predictions = await model.predict(data.items.map((item) => item.input) as never);
+      await fineTune(model, contradiction as never, { epochs: 60, learningRate: 0.05, validation: 0, progress: false, ...options });
+      const { scores } = (await model.predict('the red rose' as never)) as { scores: Record<string, number> };
       model.dispose();
-      return (predictions as unknown as { scores: Record<string, number> }[]).reduce((sum, prediction) => sum + prediction.scores['odd']!, 0);
+      return scores['odd']!;
     };
-    expect(await chance({ odd: 20, even: 1 })).toBeGreaterThan((await chance()) + 0.1);
+    expect(await chance({})).toBeCloseTo(0.5, 1);
+    expect(await chance({ classWeights: { odd: 3, even: 1 } })).toBeCloseTo(0.75, 1);
+    expect(await chance({ classWeights: { odd: 1, even: 3 } })).toBeCloseTo(0.25, 1);
+    expect(await chance({ classWeights: { odd: 1, even: 1e6 }, labelSmoothing: 0.2 })).toBeCloseTo(0.1, 1);
   });
 
   test('memory is flat over 500 steps', async () => {

@@ -104,8 +104,7 @@ def make_case(name, description, library, build, seed, archive=False, quantizati
     model, layer = build(library)
     shape = [side or 10 for side in model.input_shape[1:]]
     pixels = np.random.default_rng(seed).normal(0, 1, (2, *shape)).astype(np.float32)
-    randomize_all(library, model, seed, pixels)
-    model.set_weights([dequantized(array, quantization) for array in model.get_weights()])
+    randomize_all(library, model, seed, pixels, lambda array: dequantized(array, quantization))
     topology, weights = (topology_and_weights_of_archive if archive else topology_and_weights_of_h5)(model)
     write_tfjs(case.checkpoint, topology, weights, shards, quantization)
     inner = library.Model(model.inputs[0], model.get_layer(layer).output)
@@ -118,13 +117,13 @@ def make_case(name, description, library, build, seed, archive=False, quantizati
     case.write(description, [package, "tensorflow"], "expected.safetensors: input", outputs, layer=layer)
 
 
-def randomize_all(library, model, seed, pixels):
+def randomize_all(library, model, seed, pixels, stored):
     """Inner models first, on noise of their own; then the model itself."""
     for index, layer in enumerate(model.layers):
         if hasattr(layer, "layers"):
             noise = np.random.default_rng(seed + index).normal(0, 1, (2, 5, 5, 6)).astype(np.float32)
-            randomize_keras(layer, seed + index, noise, library.Model)
-    randomize_keras(model, seed, pixels, library.Model)
+            randomize_keras(layer, seed + index, noise, library.Model, activated=False, stored=stored)
+    randomize_keras(model, seed, pixels, library.Model, activated=False, stored=stored)
 
 
 def make_keras_graph():
@@ -134,5 +133,5 @@ def make_keras_graph():
         make_case(f"{version}-sequential", "a Sequential, its weights in two shards that are cut inside a number", library, sequential, seed + 1, shards=2)
         make_case(f"{version}-nested", "models inside a model, and a layer that is used twice; quantised to float16", library, nested, seed + 2, quantization="float16")
         make_case(f"{version}-activations", "every activation by name", library, activations, seed + 3)
-    make_case("keras3-uint8", "quantised to uint8", keras, unnamed, 630, quantization="uint8")
+    make_case("keras3-uint8", "kernels quantised to uint8", keras, unnamed, 630, quantization="uint8")
     make_case("keras3-archive", "converted from .keras: weights are named layers/<class>_<number>/vars/<number>, topology without module and registered_name", keras, unnamed, 631, archive=True)

@@ -52,8 +52,7 @@ def make_case(name, description, library, size, seed, classes=None, quantization
     library.utils.set_random_seed(seed)
     model = build(library, size, classes)
     pixels = pixels_of(*size)
-    randomize_keras(model, seed, pixels, library.Model)
-    model.set_weights([dequantized(array, quantization) for array in model.get_weights()])
+    randomize_keras(model, seed, pixels, library.Model, stored=lambda array: dequantized(array, quantization))
     topology, weights = topology_and_weights_of_h5(model)
     write_tfjs(case.checkpoint, topology, weights, shards, quantization)
     outputs = outputs_of(library, model, pixels)
@@ -158,5 +157,5 @@ def make_teachable_machine(seed):
 
 def make_mobilenet_v2_keras():
     make_case("tfjs-keras2", "Keras 2 (HDF5), no classifier, odd size, quantised to float16, two shards that are cut inside a number", tf_keras, (37, 35), 200, quantization="float16", shards=2)
-    make_case("tfjs-keras3", "Keras 3 (HDF5), with a classifier, quantised to uint8", keras, (40, 36), 201, classes=4, quantization="uint8")
+    make_case("tfjs-keras3", "Keras 3 (HDF5), with a classifier, kernels quantised to uint8", keras, (40, 36), 201, classes=4, quantization="uint8")
     make_teachable_machine(204)

@@ -51,7 +51,7 @@ HUGGING_FACE = {
     "huggingface-stride-8": {
         "description": "output_stride 8: two stages are dilated instead of strided, by 2 and 4; TensorFlow padding",
         "config": {"depth_multiplier": 0.1, "output_stride": 8, "tf_padding": True, "finegrained_output": False, "depth_divisible_by": 4, "min_depth": 4},
-        "processor": {"size": {"shortest_edge": 38}, "crop_size": {"height": 33, "width": 33}},
+        "processor": {"size": {"shortest_edge": 38}, "crop_size": {"height": 36, "width": 36}},
     },
 }  # fmt: skip
 

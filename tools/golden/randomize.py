@@ -60,25 +60,30 @@ def rounded(values):
     return np.asarray(values, np.float32).astype(np.float16).astype(np.float32)
 
 
-def randomize_keras(model, seed, inputs, make_model):
-    """As above for Keras 2 or 3: `make_model(inputs, outputs)` gives the part of the model up to a normalisation."""
+def randomize_keras(model, seed, inputs, make_model, activated=True, stored=lambda array: array):
+    """As above for Keras 2 or 3.
+
+    `make_model(inputs, outputs)` gives the part of the model up to a normalisation; `stored(array)` is what a reader finds of an array.
+    """
     random = np.random.default_rng(seed)
     for layer in model.layers:
         if "BatchNormalization" in type(layer).__name__:
             values = np.asarray(make_model(model.inputs[0], layer.input)(inputs), np.float64)
             axes = tuple(range(values.ndim - 1))
             mean, variance = spread_out(random, (values.mean(axes), values.var(axes)))
-            gamma, beta = gains(random, mean.shape, activated=True)
+            gamma, beta = gains(random, mean.shape, activated)
             drawn = ([gamma] if layer.scale else []) + ([beta] if layer.center else []) + [mean, variance]
-            layer.set_weights([rounded(array) for array in drawn])
+            layer.set_weights([stored(rounded(array)) for array in drawn])
         elif layer.get_weights() and not hasattr(layer, "layers"):
-            layer.set_weights([rounded(draw_keras(random, array.shape)) for array in layer.get_weights()])
+            layer.set_weights([stored(rounded(draw_keras(random, array.shape))) for array in layer.get_weights()])
 
 
 def draw_keras(random, shape):
     """Kernels [rows, columns, channels, multiplier or filters], matrices [inputs, units], biases [units]."""
     if len(shape) < 2:
         return random.normal(0, 0.3, shape)
+    if len(shape) == 2:
+        return random.normal(0, 2, shape) / np.sqrt(shape[0])
     fan = shape[0] * shape[1] if len(shape) == 4 and shape[-1] == 1 else int(np.prod(shape[:-1]))
     return kernel(random, shape, fan)
 
@@ -88,7 +93,7 @@ def randomize_bert(model, seed):
     random = np.random.default_rng(seed)
     for name, module in model.named_modules():
         if isinstance(module, nn.Embedding):
-            put(module.weight, random.normal(0, 0.06, module.weight.shape))
+            put(module.weight, random.normal(0, 0.03, module.weight.shape))
         elif isinstance(module, nn.Linear):
             sharper = 1.6 if name.endswith(("query", "key")) else 1
             put(module.weight, random.normal(0, sharper, module.weight.shape) / np.sqrt(module.in_features))

@@ -1,4 +1,4 @@
-"""Writes Keras models as tfjs LayersModel files, in the way of tensorflowjs_converter 4.22 (whose package cannot be installed beside Keras 3).
+"""Writes Keras models as tfjs LayersModel files, in the way of tensorflowjs_converter 4.22.
 
 Source: tensorflowjs/converters/keras_h5_conversion.py, tensorflowjs/write_weights.py, tensorflowjs/quantization.py
 """
@@ -53,6 +53,7 @@ def topology_and_weights_of_archive(model):
         with h5py.File(path.parent / "model.weights.h5", "r") as file:
             weights = weights_below(file, "")
     drop_keys(config, {"module", "registered_name", "date_saved"})
+    number_shared_objects(config, {})
     return {"keras_version": metadata["keras_version"], "model_config": config}, weights
 
 
@@ -73,8 +74,21 @@ def drop_keys(value, keys):
         value.pop(key, None)
 
 
+def number_shared_objects(value, numbers):
+    """Keras writes addresses in memory, which differ from run to run."""
+    for entry in value.values() if isinstance(value, dict) else value if isinstance(value, list) else []:
+        number_shared_objects(entry, numbers)
+    if isinstance(value, dict) and "shared_object_id" in value:
+        value["shared_object_id"] = numbers.setdefault(value["shared_object_id"], len(numbers))
+
+
 def quantized(array, dtype):
-    """The stored array, and the manifest's `quantization`. Zero is kept exact where it is in the range."""
+    """The stored array, and the manifest's `quantization` or None.
+
+    Whole numbers only for kernels (`--quantize_uint8 '*kernel'`), zero exact where it is in the range; float16 for everything.
+    """
+    if dtype is None or (dtype != "float16" and array.ndim < 2):
+        return array, None
     if dtype == "float16":
         return array.astype(np.float16), {"dtype": "float16", "original_dtype": "float32"}
     top = np.iinfo(dtype).max
@@ -88,19 +102,25 @@ def quantized(array, dtype):
     return stored, {"dtype": dtype, "min": low, "scale": scale, "original_dtype": "float32"}
 
 
+def read_back(stored, how):
+    return (stored * how["scale"] + how["min"]).astype(np.float32) if how and "scale" in how else stored.astype(np.float32)
+
+
 def dequantized(array, dtype):
-    """What a reader makes of an array that is stored quantised."""
-    if dtype is None:
-        return array
-    stored, how = quantized(array, dtype)
-    return stored.astype(np.float32) if dtype == "float16" else (stored * how["scale"] + how["min"]).astype(np.float32)
+    """What a reader makes of an array that is stored quantised, and what stays the same when it is stored so again."""
+    for _ in range(20):
+        before, array = array, read_back(*quantized(array, dtype))
+        if np.abs(array - before).max() < 1e-7:
+            break
+    return array
 
 
 def write_tfjs(folder, topology, weights, shards=1, quantization=None):
     """Writes `model.json` and `group1-shard<i>of<n>.bin`."""
     entries, stream = [], b""
     for name, array in weights:
-        stored, how = quantized(array, quantization) if quantization else (array, None)
+        stored, how = quantized(array, quantization)
+        assert np.abs(read_back(stored, how) - array).max() < 1e-6, name
         entries.append({"name": name, "shape": list(array.shape), "dtype": "float32", **({"quantization": how} if how else {})})
         stream += stored.tobytes()
     # Several shards have an odd size, so that the cut falls inside a number.

@@ -1,7 +1,8 @@
 import { TransferKitError } from '../../errors.js';
 import type { JsonObject } from '../../json.js';
 import type { GraphCall, GraphLayer, KerasGraph, TensorReference } from './graph.js';
-import { isModel, layersOf, malformed, readTopology, toReferences } from './read-topology.js';
+import { activationOf, modernHardSigmoid } from './make-layer.js';
+import { isModel, isObject, layersOf, malformed, readTopology, toReferences } from './read-topology.js';
 import type { InboundNode, KerasReference, TopologyEntry } from './read-topology.js';
 
 /** Models within models, at most; real files have up to three. */
@@ -19,7 +20,9 @@ type Path = readonly TopologyEntry[];
 class Flattener {
   readonly layers: GraphLayer[] = [];
   readonly calls: GraphCall[] = [];
+  /** Unique names by where the layer stands, and all of them. */
   readonly #names = new Map<string, string>();
+  readonly #taken = new Set<string>();
 
   /** The calls of a model; without inputs its input layers become inputs of the graph. */
   model(entry: TopologyEntry, path: Path, inputs?: readonly TensorReference[]): TensorReference[] {
@@ -50,26 +53,26 @@ class Flattener {
     const outputs = toReferences(entry.config.output_layers);
     this.#resolve(entries, nodeShifts(entries, outputs), path, results);
     return outputs.map((reference) => {
-      const found = results.get(`${reference.layer}/${reference.node}`)?.(reference.tensor);
+      const found = results.get(keyOf(reference))?.(reference.tensor);
       if (found === undefined) throw malformed(`the output "${reference.layer}" of the model "${entry.name}" does not exist`);
       return found;
     });
   }
 
-  /** Makes all calls whose inputs are known, over and over, until none is left. */
+  /** Makes each call as soon as its inputs are known, whatever the order of the file. */
   #resolve(entries: readonly TopologyEntry[], shifts: ReadonlyMap<string, number>, path: Path, results: Map<string, Results>): void {
-    let pending = entries.flatMap((entry) => entry.nodes.map((node, index) => ({ entry, node, key: `${entry.name}/${index + shifts.get(entry.name)!}` })));
-    pending = pending.filter(({ entry }) => entry.className !== 'InputLayer');
-    while (pending.length > 0) {
-      const waiting = pending.filter(({ entry, node, key }) => {
-        const inputs = node.inputs.map((reference) => results.get(`${reference.layer}/${reference.node}`)?.(reference.tensor));
-        if (inputs.some((input) => input === undefined)) return true;
-        results.set(key, this.#apply(entry, node, path, inputs as TensorReference[]));
-        return false;
-      });
-      if (waiting.length === pending.length) throw malformed(`the layer "${waiting[0]!.entry.name}" takes an input that no layer gives`);
-      pending = waiting;
+    const pending = pendingCalls(entries, shifts, results);
+    const waiting = new Map<string, PendingCall[]>();
+    for (const call of pending) for (const key of call.missing) if (waiting.get(key)?.push(call) === undefined) waiting.set(key, [call]);
+    const ready = pending.filter((call) => call.missing.size === 0);
+    // The list grows while it is walked.
+    for (const { entry, node, key } of ready) {
+      const inputs = node.inputs.map((reference) => results.get(keyOf(reference))!(reference.tensor));
+      if (inputs.includes(undefined)) throw noSuchInput(entry);
+      results.set(key, this.#apply(entry, node, path, inputs as TensorReference[]));
+      for (const call of waiting.get(key) ?? []) if (call.missing.delete(key) && call.missing.size === 0) ready.push(call);
     }
+    if (ready.length < pending.length) throw noSuchInput(pending.find((call) => call.missing.size > 0)!.entry);
   }
 
   #apply(entry: TopologyEntry, node: InboundNode, path: Path, inputs: readonly TensorReference[]): Results {
@@ -100,6 +103,7 @@ class Flattener {
     const unique = known ?? this.#uniqueName(name, path);
     if (known === undefined) {
       this.#names.set(key, unique);
+      this.#taken.add(unique);
       this.layers.push({ name: unique, className, config, archive: [...path.map((model) => model.archive), archive].join('/') });
     }
     this.calls.push({ layer: unique, inputs });
@@ -108,12 +112,35 @@ class Flattener {
 
   /** A layer keeps its own name unless a layer of another model has it already. */
   #uniqueName(name: string, path: Path): string {
-    const taken = new Set(this.#names.values());
     let unique = name;
-    for (let depth = 1; taken.has(unique); depth++) unique = depth <= path.length ? `${path.slice(-depth).map((model) => model.name).join('.')}.${name}` : `${unique}.${depth}`;
+    for (let depth = 1; this.#taken.has(unique); depth++) unique = depth <= path.length ? `${path.slice(-depth).map((model) => model.name).join('.')}.${name}` : `${unique}.${depth}`;
     return unique;
   }
 }
+
+/** A call of a functional model that is not made yet. */
+interface PendingCall {
+  readonly entry: TopologyEntry;
+  readonly node: InboundNode;
+  /** Of the call itself; `missing` are the keys of the calls that it needs. */
+  readonly key: string;
+  readonly missing: Set<string>;
+}
+
+const keyOf = (reference: KerasReference): string => `${reference.layer}/${reference.node}`;
+
+function pendingCalls(entries: readonly TopologyEntry[], shifts: ReadonlyMap<string, number>, results: ReadonlyMap<string, Results>): PendingCall[] {
+  return entries
+    .filter((entry) => entry.className !== 'InputLayer')
+    .flatMap((entry) =>
+      entry.nodes.map((node, index) => {
+        const missing = new Set(node.inputs.map(keyOf).filter((key) => !results.has(key)));
+        return { entry, node, key: keyOf({ layer: entry.name, node: index + shifts.get(entry.name)!, tensor: 0 }), missing };
+      }),
+    );
+}
+
+const noSuchInput = (entry: TopologyEntry): TransferKitError => malformed(`the layer "${entry.name}" takes an input that no layer gives`);
 
 /** A Sequential may state the shape of its input on its first layer. */
 function inputLayerFor(layer: TopologyEntry): TopologyEntry {
@@ -141,5 +168,17 @@ export function flattenTopology(config: JsonObject): KerasGraph {
   if (!isModel(root)) throw malformed(`its outermost class is "${root.className}"`);
   const flattener = new Flattener();
   const outputs = flattener.model(root, []);
-  return { layers: flattener.layers, calls: flattener.calls, outputs };
+  return { layers: flattener.layers.map((layer) => (isModern(config) ? withModernNames(layer) : layer)), calls: flattener.calls, outputs };
+}
+
+/** Whether Keras 3 or newer wrote a model.json; tfjs itself follows Keras 2. */
+function isModern({ modelTopology }: JsonObject): boolean {
+  const version = isObject(modelTopology) ? modelTopology.keras_version : undefined;
+  return typeof version === 'string' && Number.parseInt(version, 10) >= 3;
+}
+
+/** Names whose meaning changed from Keras 2 to Keras 3. */
+function withModernNames(layer: GraphLayer): GraphLayer {
+  const changed = activationOf(layer.config.activation) === 'hard_sigmoid';
+  return changed ? { ...layer, config: { ...layer.config, activation: modernHardSigmoid } } : layer;
 }

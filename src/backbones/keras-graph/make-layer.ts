@@ -5,6 +5,7 @@ import type { JsonObject, JsonValue } from '../../json.js';
 import { BatchNormalization } from '../../layers/batch-normalization.js';
 import { Dropout } from '../../layers/dropout.js';
 import { GlobalPooling } from '../../layers/global-pooling.js';
+import { HardSigmoid, HardSwish } from '../../layers/hard-sigmoid.js';
 import { Relu6 } from '../../layers/relu6.js';
 import { hash32 } from '../../random.js';
 import type { GraphLayer } from './graph.js';
@@ -31,8 +32,12 @@ export const isTransparent = ({ className, config }: GraphLayer): boolean =>
 /** Layers that take other layers apart, or run foreign code. */
 const refused = new Set(['Lambda', 'TFOpLambda', 'SlicingOpLambda', 'TensorFlowOpLayer', 'TimeDistributed', 'Bidirectional', 'RNN', 'MultiHeadAttention']);
 
-/** Activations that tfjs computes as Keras does, by Keras's names. */
+/** What `hard_sigmoid` is called from Keras 3 on, when it got another slope. */
+export const modernHardSigmoid = 'hard_sigmoid of Keras 3';
+
+/** Activations by Keras's names: those that tfjs computes as Keras does, and ours. */
 const activations: Readonly<Record<string, string>> = {
+  [modernHardSigmoid]: HardSigmoid.className, hard_sigmoid: 'hardSigmoid', hard_silu: HardSwish.className, hard_swish: HardSwish.className,
   elu: 'elu', gelu: 'gelu', linear: 'linear', log_softmax: 'logSoftmax', mish: 'mish', relu: 'relu', relu6: 'relu6', selu: 'selu', sigmoid: 'sigmoid',
   silu: 'swish', softmax: 'softmax', softplus: 'softplus', softsign: 'softsign', swish: 'swish', tanh: 'tanh',
 }; // prettier-ignore
@@ -59,7 +64,7 @@ function checkSettings(layer: GraphLayer, rank: number): void {
   const axis = [config.axis ?? -1].flat();
   if (className === 'BatchNormalization' && !(axis.length === 1 && (axis[0] === -1 || axis[0] === rank - 1))) refuse('axis');
   const activation = activationOf(config.activation);
-  if (typeof activation !== 'string' || !(activation in activations)) refuse('activation');
+  if (typeof activation !== 'string' || !Object.hasOwn(activations, activation)) refuse('activation');
 }
 
 type Maker = (layer: GraphLayer) => layers.Layer;
@@ -109,15 +114,18 @@ function toStockValue(value: JsonValue): JsonValue {
 }
 
 /** Weights of new layers, the same in every run. */
-function initializersFor({ name, config }: GraphLayer): Record<string, unknown> {
-  const fields = Object.keys(config).filter((field) => /^(kernel|depthwise|pointwise|embeddings|recurrent)_initializer$/.test(field));
+function initializersFor({ name, className, config }: GraphLayer): Record<string, unknown> {
+  // Keras writes a kernel_initializer for separable convolutions, which have no such kernel.
+  const kernel = className === 'SeparableConv2D' ? '' : 'kernel|';
+  const fields = Object.keys(config).filter((field) => RegExp(`^(${kernel}depthwise|pointwise|embeddings|recurrent)_initializer$`).test(field));
   return Object.fromEntries(fields.map((field) => [toCamelCase(field), initializers.heUniform({ seed: hash32(`${name}/${field}`) })]));
 }
 
 function stockLayer(layer: GraphLayer): layers.Layer {
   const { name, className, config } = layer;
   // tfjs keeps its layer classes in this table; it exports no function that makes one of them from its settings.
-  const entry = serialization.SerializationMap.getMap().classNameMap[className];
+  const known = serialization.SerializationMap.getMap().classNameMap;
+  const entry = Object.hasOwn(known, className) ? known[className] : undefined;
   if (entry === undefined || refused.has(className)) throw unsupportedLayer(layer, 'TensorFlow.js has no such layer');
   const kept = Object.fromEntries(Object.entries(config).filter(([field]) => !dropped.test(field)));
   const settings = { ...(toStockValue(kept) as JsonObject), ...initializersFor(layer), name };
@@ -131,12 +139,24 @@ function stockLayer(layer: GraphLayer): layers.Layer {
   }
 }
 
+/** Most weights that one layer may have; VGG's largest Dense has a hundred million. */
+const mostWeights = 2e8;
+
+/** Sizes come from files, so they are multiplied out before anything is allocated. */
+function checkSize(layer: GraphLayer, shape: readonly (number | null)[]): void {
+  const { filters, units, kernel_size: kernel, input_dim: rows, output_dim: columns } = layer.config;
+  const sizes = [filters, units, rows, columns, ...[kernel ?? 1].flat()].filter((size): size is number => typeof size === 'number');
+  const weights = sizes.reduce((product, size) => product * size, shape.at(-1) ?? 1);
+  if (!(weights <= mostWeights)) throw unsupportedLayer(layer, `it would have about ${weights} weights, more than the cap of ${mostWeights}`);
+}
+
 /**
  * Makes the tfjs layer of a graph's layer.
- * @param rank axes of its first input
+ * @param shape of its first input
  * @throws TransferKitError `unsupported` naming layer and class
  */
-export function makeLayer(layer: GraphLayer, rank: number): layers.Layer {
-  checkSettings(layer, rank);
-  return (makers[layer.className] ?? stockLayer)(layer);
+export function makeLayer(layer: GraphLayer, shape: readonly (number | null)[]): layers.Layer {
+  checkSettings(layer, shape.length);
+  checkSize(layer, shape);
+  return (Object.hasOwn(makers, layer.className) ? makers[layer.className]! : stockLayer)(layer);
 }

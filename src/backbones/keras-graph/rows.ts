@@ -23,7 +23,7 @@ function weightNames({ className, config }: GraphLayer): readonly string[] | und
     LayerNormalization: scaled,
     PReLU: ['alpha'],
   };
-  return known[className];
+  return Object.hasOwn(known, className) ? known[className] : undefined;
 }
 
 /** What a name in a file says: `mobilenet/Conv1/kernel:0` is the weight `kernel` of the layer `Conv1` in `mobilenet`. */

@@ -23,10 +23,16 @@ export interface BackendRecipe {
 export const importPackage: PackageImporter = (name) => import(/* @vite-ignore */ name) as Promise<unknown>;
 
 const isNotInstalled = (error: unknown, name: string): boolean =>
-  error instanceof Error && 'code' in error && ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'].includes(String(error.code)) && error.message.includes(`'${name}'`);
+  error instanceof Error &&
+  'code' in error &&
+  ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'].includes(String(error.code)) &&
+  error.message.includes(`'${name}'`);
 
 function missing(name: string, short: string, install: string, error: unknown): TransferKitError {
-  return new TransferKitError('missing-package', `${short} not installed\n  Fix: npm install ${install}`, { details: { package: name }, cause: error });
+  return new TransferKitError('missing-package', `${short} not installed\n  Fix: npm install ${install}`, {
+    details: { package: name },
+    cause: error,
+  });
 }
 
 /** Imports an optional package. @throws TransferKitError `missing-package` with the line that installs it. */

@@ -5,6 +5,7 @@ import { unknownName } from '../../nearest-name.js';
 import type { BackendChoice, BackendTrial } from '../runtime.js';
 import { importPackage, nodeBackends, type BackendRecipe, type PackageImporter } from './backend-recipes.js';
 import { probeBackend } from './probe-backend.js';
+import { withoutListeners } from './without-listeners.js';
 import { withoutWarnings } from './without-warnings.js';
 
 /** The order in which backends are tried when none is asked for. */
@@ -28,7 +29,7 @@ export interface Backends {
 async function activate(recipe: BackendRecipe, load: PackageImporter): Promise<string> {
   const { value: words, warnings } = await withoutWarnings(async () => {
     const prepared = await recipe.prepare(load);
-    return (await tf.setBackend(recipe.name)) ? prepared : undefined;
+    return (await withoutListeners(() => tf.setBackend(recipe.name))) ? prepared : undefined;
   });
   if (words === undefined) throw new Error(`tfjs could not start it: ${warnings.join(' ') || 'no reason given'}`);
   await tf.ready();
@@ -43,10 +44,14 @@ const shortReason = (error: unknown): string => messageOf(error).split('\n')[0]!
 
 function cannotHave(name: string, error: unknown): TransferKitError {
   if (TransferKitError.isInstance(error)) return error;
-  return new TransferKitError('unsupported', `the backend "${name}" was asked for and does not work here: ${messageOf(error)}\n  Fix: ask for another, or for none to have the best one chosen.`, {
-    details: { backend: name },
-    cause: error,
-  });
+  return new TransferKitError(
+    'unsupported',
+    `the backend "${name}" was asked for and does not work here: ${messageOf(error)}\n  Fix: ask for another, or for none to have the best one chosen.`,
+    {
+      details: { backend: name },
+      cause: error,
+    },
+  );
 }
 
 /** Tries backends in order; the first that works is chosen. */
@@ -61,9 +66,13 @@ async function tryInOrder(recipes: readonly BackendRecipe[], load: PackageImport
     }
   }
   const list = trials.map(({ name, reason }) => `  ${name}: ${reason}`).join('\n');
-  throw new TransferKitError('unsupported', `no backend works on Node ${process.versions.node}.\n${list}\n  Fix: npm install @tensorflow/tfjs-backend-wasm`, {
-    details: { trials },
-  });
+  throw new TransferKitError(
+    'unsupported',
+    `no backend works on Node ${process.versions.node}.\n${list}\n  Fix: npm install @tensorflow/tfjs-backend-wasm`,
+    {
+      details: { trials },
+    },
+  );
 }
 
 async function takeOne(recipe: BackendRecipe, load: PackageImporter): Promise<BackendChoice> {

@@ -20,9 +20,13 @@ export function toPath(location: string): string {
 export const joinPath = (first = '', ...rest: string[]): string => join(toPath(first), ...rest);
 
 function badRange(origin: string, size: number, start: number, end: number): TransferKitError {
-  return new TransferKitError('corrupt-file', `"${origin}" has ${size} bytes, and bytes ${start} to ${end} were asked for.\n  Fix: get the file again.`, {
-    details: { origin, size, start, end },
-  });
+  return new TransferKitError(
+    'corrupt-file',
+    `"${origin}" has ${size} bytes, and bytes ${start} to ${end} were asked for.\n  Fix: get the file again.`,
+    {
+      details: { origin, size, start, end },
+    },
+  );
 }
 
 /** Reads until the buffer is full; a file system may give less at a time. */
@@ -72,7 +76,11 @@ export async function openFile(location: string): Promise<ByteFile | undefined> 
 }
 
 /** Follows links, so that a link to a folder counts as one; a dangling link counts as a file. */
-const leadsToFolder = (path: string): Promise<boolean> => stat(path).then((status) => status.isDirectory(), () => false);
+const leadsToFolder = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (status) => status.isDirectory(),
+    () => false,
+  );
 
 /**
  * Entries of a folder sorted by name; undefined where there is no folder.

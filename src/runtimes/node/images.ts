@@ -48,7 +48,8 @@ interface RawPixels {
 /** CMYK is read as it is and converted by PIL's plain formula; everything else becomes 8-bit sRGB with the alpha left off. */
 function rawPixels(image: Sharp, metadata: Metadata): Promise<RawPixels> {
   const upright = image.autoOrient();
-  if (metadata.space === 'cmyk') return upright.pipelineColourspace('cmyk').toColourspace('cmyk').raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+  if (metadata.space === 'cmyk')
+    return upright.pipelineColourspace('cmyk').toColourspace('cmyk').raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
   return upright.removeAlpha().toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
 }
 

@@ -16,7 +16,13 @@ function drawBar(title: string, terminal: Terminal, load: () => Promise<BarModul
     const module = await load();
     const { SingleBar } = 'default' in module ? (module.default as BarModule) : module;
     if (stopped) return;
-    const options = { format: '{title} {bar} {percentage}% {text}', stream: terminal, hideCursor: true, barsize: 24, clearOnComplete: false };
+    const options = {
+      format: '{title} {bar} {percentage}% {text}',
+      stream: terminal,
+      hideCursor: true,
+      barsize: 24,
+      clearOnComplete: false,
+    };
     const created = new SingleBar({ ...options, barCompleteChar: '#', barIncompleteChar: '.' });
     created.start(1, latest[0], { title, text: latest[1] });
     bar = created;

@@ -24,8 +24,12 @@ export const isAbsent = (error: unknown): boolean => ['ENOENT', 'ENOTDIR'].inclu
 export function storageError(action: string, path: string, error: unknown): TransferKitError {
   const code = systemCode(error);
   const reason = code === undefined ? String(error) : `${reasons[code] ?? 'the system refused'} (${code})`;
-  return new TransferKitError('storage', `cannot ${action} "${path}": ${reason}.\n  Fix: free space or choose another place that may be used.`, {
-    details: { path, systemCode: code },
-    cause: error,
-  });
+  return new TransferKitError(
+    'storage',
+    `cannot ${action} "${path}": ${reason}.\n  Fix: free space or choose another place that may be used.`,
+    {
+      details: { path, systemCode: code },
+      cause: error,
+    },
+  );
 }

@@ -23,7 +23,8 @@ const COMPARISONS = {
 export type ComparisonName = keyof typeof COMPARISONS;
 export const comparisonNames = Object.keys(COMPARISONS) as ComparisonName[];
 
-const fits = (a: TensorInfo, b: TensorInfo): boolean => sizeOf(b.shape) === 1 && b.shape.length <= a.shape.length ? true : util.arraysEqual(a.shape, b.shape);
+const fits = (a: TensorInfo, b: TensorInfo): boolean =>
+  sizeOf(b.shape) === 1 && b.shape.length <= a.shape.length ? true : util.arraysEqual(a.shape, b.shape);
 
 /** A comparison with equal shapes or one number on the right. tfjs's divides for each number to find its place: the gradient of relu6 compares with 6. */
 export const compare =

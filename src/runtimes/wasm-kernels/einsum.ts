@@ -14,6 +14,8 @@ function unsupported(equation: string, why: string): never {
   throw new TransferKitError('unsupported', `einsum "${equation}" on the wasm backend: ${why}\n  ${fix}`, { details: { equation } });
 }
 
+const lettersOf = (term: string): string[] => Array.from(term);
+
 const TERM = /^[a-zA-Z]*$/;
 
 /** "bij,bjk->bik" -> the letters of each input and of the output. */
@@ -22,13 +24,17 @@ function parse(equation: string, inputs: readonly TensorInfo[]): { terms: Letter
   const [left, right] = [sides[0]!.split(','), sides[1]];
   if (sides.length !== 2 || right === undefined) unsupported(equation, 'the output must be given after "->"');
   if (![...left, right].every((term) => TERM.test(term))) unsupported(equation, 'letters only; "..." is not supported');
-  if ([...left, right].some((term) => new Set(term).size !== term.length)) unsupported(equation, 'a letter twice in one term is not supported');
-  if (left.length !== inputs.length || inputs.length > 2) unsupported(equation, `one or two inputs, received ${inputs.length} for ${left.length} terms`);
-  const terms = inputs.map((x, index) => ({ x, letters: [...left[index]!] }));
-  if (terms.some(({ x, letters }) => x.shape.length !== letters.length)) unsupported(equation, `the inputs have ${terms.map(({ x }) => x.shape.length).join(' and ')} axes`);
+  if ([...left, right].some((term) => new Set(lettersOf(term)).size !== term.length))
+    unsupported(equation, 'a letter twice in one term is not supported');
+  if (left.length !== inputs.length || inputs.length > 2)
+    unsupported(equation, `one or two inputs, received ${inputs.length} for ${left.length} terms`);
+  const terms = inputs.map((x, index) => ({ x, letters: lettersOf(left[index]!) }));
+  if (terms.some(({ x, letters }) => x.shape.length !== letters.length))
+    unsupported(equation, `the inputs have ${terms.map(({ x }) => x.shape.length).join(' and ')} axes`);
   if (terms.some(({ x }) => x.dtype !== 'float32')) unsupported(equation, 'inputs must be float32');
-  if (![...right].every((letter) => left.some((term) => term.includes(letter)))) unsupported(equation, 'the output has a letter that no input has');
-  return { terms, output: [...right] };
+  if (!lettersOf(right).every((letter) => left.some((term) => term.includes(letter))))
+    unsupported(equation, 'the output has a letter that no input has');
+  return { terms, output: lettersOf(right) };
 }
 
 /** Letter -> length; two lengths for one letter are an error, as there is no broadcasting. */
@@ -57,7 +63,13 @@ function permute(scratch: Scratch, { x, letters }: Lettered, order: readonly str
 }
 
 /** Two inputs as one batched product: letters in both and in the output are the batch, letters in both only are summed. */
-function contract(scratch: Scratch, left: Lettered, right: Lettered, output: readonly string[], lengths: ReadonlyMap<string, number>): Lettered {
+function contract(
+  scratch: Scratch,
+  left: Lettered,
+  right: Lettered,
+  output: readonly string[],
+  lengths: ReadonlyMap<string, number>,
+): Lettered {
   const common = left.letters.filter((letter) => right.letters.includes(letter));
   const batch = common.filter((letter) => output.includes(letter));
   const summed = common.filter((letter) => !output.includes(letter));

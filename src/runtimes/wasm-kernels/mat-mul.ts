@@ -26,7 +26,8 @@ function mayReusePacking({ b, k, n }: Product): boolean {
   return known === undefined || known === shape;
 }
 
-const isSingle = ({ batchB, batch, batchA, transposeA }: Product): boolean => batchB === 1 && (batch === 1 || (batchA === batch && !transposeA));
+const isSingle = ({ batchB, batch, batchA, transposeA }: Product): boolean =>
+  batchB === 1 && (batch === 1 || (batchA === batch && !transposeA));
 const hasNumbers = ({ batch, m, n, k }: Product): boolean => batch * m * n * k > 0;
 
 const reshaped = (x: TensorInfo, shape: readonly number[]): TensorInfo => ({ dataId: x.dataId, dtype: x.dtype, shape: [...shape] });

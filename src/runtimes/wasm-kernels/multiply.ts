@@ -18,12 +18,18 @@ const outerOf = (x: TensorInfo): number[] => x.shape.slice(0, -2);
 
 /** Reads the sizes, and checks them as tfjs does. */
 export function describeProduct(a: TensorInfo, b: TensorInfo, transposeA: boolean, transposeB: boolean): Product {
-  util.assert(a.dtype === 'float32' && b.dtype === 'float32', () => `matMul on the wasm backend needs float32, received ${a.dtype} and ${b.dtype}.`);
+  util.assert(
+    a.dtype === 'float32' && b.dtype === 'float32',
+    () => `matMul on the wasm backend needs float32, received ${a.dtype} and ${b.dtype}.`,
+  );
   const [rowsA, columnsA] = a.shape.slice(-2) as [number, number];
   const [rowsB, columnsB] = b.shape.slice(-2) as [number, number];
   const [m, k] = transposeA ? [columnsA, rowsA] : [rowsA, columnsA];
   const [kOfB, n] = transposeB ? [columnsB, rowsB] : [rowsB, columnsB];
-  util.assert(k === kOfB, () => `matMul: inner sizes ${k} and ${kOfB} of [${a.shape.join(', ')}] and [${b.shape.join(', ')}] must be equal.`);
+  util.assert(
+    k === kOfB,
+    () => `matMul: inner sizes ${k} and ${kOfB} of [${a.shape.join(', ')}] and [${b.shape.join(', ')}] must be equal.`,
+  );
   const outer = broadcast_util.assertAndGetBroadcastShape(outerOf(a), outerOf(b));
   return { a, b, transposeA, transposeB, m, k, n, outer, batch: sizeOf(outer), batchA: sizeOf(outerOf(a)), batchB: sizeOf(outerOf(b)) };
 }
@@ -33,7 +39,8 @@ function batchIndices(operand: TensorInfo, outer: readonly number[]): number[] {
   const own = outerOf(operand);
   const padded = [...new Array<number>(outer.length - own.length).fill(1), ...own];
   return outer.reduce<number[]>(
-    (indices, length, axis) => indices.flatMap((index) => Array.from({ length }, (_, at) => (padded[axis] === 1 ? index : index * length + at))),
+    (indices, length, axis) =>
+      indices.flatMap((index) => Array.from({ length }, (_, at) => (padded[axis] === 1 ? index : index * length + at))),
     [0],
   );
 }
@@ -63,7 +70,10 @@ function multiplyStraight(scratch: Scratch, left: Straight, right: Straight, row
 }
 
 /** The operands without transposition, the transposed one copied. */
-export function straighten(scratch: Scratch, { a, b, m, k, n, transposeA, transposeB, batchA, batchB }: Product): [a: TensorInfo, b: TensorInfo] {
+export function straighten(
+  scratch: Scratch,
+  { a, b, m, k, n, transposeA, transposeB, batchA, batchB }: Product,
+): [a: TensorInfo, b: TensorInfo] {
   return [transposeA ? transposeMatrices(scratch, a, batchA, k, m) : a, transposeB ? transposeMatrices(scratch, b, batchB, n, k) : b];
 }
 
@@ -77,7 +87,14 @@ function multiplyDirect(scratch: Scratch, product: Product): TensorInfo {
 function multiplySwapped(scratch: Scratch, { a, b, m, k, n, batch, batchA, batchB, outer, transposeA, transposeB }: Product): TensorInfo {
   const left = transposeB ? b : transposeMatrices(scratch, b, batchB, k, n);
   const right = transposeA ? a : transposeMatrices(scratch, a, batchA, m, k);
-  const turned = multiplyStraight(scratch, { x: left, indices: batchIndices(b, outer) }, { x: right, indices: batchIndices(a, outer) }, n, k, m);
+  const turned = multiplyStraight(
+    scratch,
+    { x: left, indices: batchIndices(b, outer) },
+    { x: right, indices: batchIndices(a, outer) },
+    n,
+    k,
+    m,
+  );
   return transposeMatrices(scratch, turned, batch, n, m);
 }
 

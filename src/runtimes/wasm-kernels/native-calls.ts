@@ -12,12 +12,12 @@ export interface Operand {
 
 /** Calls a native function with the address of a copy of these integers. */
 function withIntegers<Result>(module: WasmModule, values: readonly number[], body: (address: number) => Result): Result {
-  const address = module._malloc!(4 * values.length) >>> 0;
+  const address = module._malloc(4 * values.length) >>> 0;
   module.HEAP32.set(values, address >>> 2);
   try {
     return body(address);
   } finally {
-    module._free!(address);
+    module._free(address);
   }
 }
 

@@ -6,7 +6,10 @@ export const unsortedSegmentSum: Kernel = ({ inputs, attrs, backend }) => {
   const [x, segmentIds] = [inputs['x']!, inputs['segmentIds']!];
   const segments = attrs['numSegments'] as number;
   if (segmentIds.shape.length !== 1 || (x.dtype !== 'float32' && x.dtype !== 'int32')) {
-    throw new TransferKitError('unsupported', `unsortedSegmentSum on wasm takes one axis of ids and float32 or int32, received ids of ${segmentIds.shape.length} axes and ${x.dtype}`);
+    throw new TransferKitError(
+      'unsupported',
+      `unsortedSegmentSum on wasm takes one axis of ids and float32 or int32, received ids of ${segmentIds.shape.length} axes and ${x.dtype}`,
+    );
   }
   const width = sizeOf(x.shape.slice(1));
   const out = backend.makeOutput([segments, ...x.shape.slice(1)], x.dtype);

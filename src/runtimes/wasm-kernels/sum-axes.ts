@@ -1,6 +1,17 @@
 import { util, type TensorInfo } from '@tensorflow/tfjs-core';
 import { elementwise } from './native-calls.js';
-import { addressOf, floatsAt, floatsOf, sizeOf, withScratch, type Kernel, type KernelCall, type KernelFactory, type Scratch, type WasmModule } from './wasm-backend.js';
+import {
+  addressOf,
+  floatsAt,
+  floatsOf,
+  sizeOf,
+  withScratch,
+  type Kernel,
+  type KernelCall,
+  type KernelFactory,
+  type Scratch,
+  type WasmModule,
+} from './wasm-backend.js';
 
 /** Below this many numbers per sum tfjs's transpose and loop is as fast. */
 const SMALLEST_BLOCK = 512;
@@ -12,7 +23,13 @@ export function addRows(module: WasmModule, source: number, rows: number, column
     const half = left >> 1;
     const last = half === 1 && left === 2 ? out : work;
     const size = half * columns;
-    elementwise(module, 'Add', { address: from, shape: [size] }, { address: from + 4 * size, shape: [size] }, { address: last, shape: [size] });
+    elementwise(
+      module,
+      'Add',
+      { address: from, shape: [size] },
+      { address: from + 4 * size, shape: [size] },
+      { address: last, shape: [size] },
+    );
     if (left % 2 === 1) {
       const odd = { address: from + 8 * size, shape: [columns] };
       elementwise(module, 'Add', { address: last, shape: [columns] }, odd, { address: last, shape: [columns] });
@@ -34,7 +51,11 @@ function asBlock(x: TensorInfo, axes: readonly number[]): Block | undefined {
   const sorted = [...axes].sort((a, b) => a - b);
   const [first, last] = [sorted[0], sorted.at(-1)];
   if (x.dtype !== 'float32' || first === undefined || last === undefined || last - first + 1 !== sorted.length) return undefined;
-  const [outer, reduced, inner] = [x.shape.slice(0, first), x.shape.slice(first, last + 1), x.shape.slice(last + 1)].map(sizeOf) as [number, number, number];
+  const [outer, reduced, inner] = [x.shape.slice(0, first), x.shape.slice(first, last + 1), x.shape.slice(last + 1)].map(sizeOf) as [
+    number,
+    number,
+    number,
+  ];
   if (inner === 1 && outer !== 1) return undefined;
   return outer > 0 && reduced > 1 && reduced * inner >= SMALLEST_BLOCK ? { outer, reduced, inner } : undefined;
 }
@@ -45,7 +66,14 @@ export function sumBlock(scratch: Scratch, x: TensorInfo, { outer, reduced, inne
   const out = scratch.empty([outer, inner]);
   const work = scratch.empty([reduced >> 1, inner]);
   for (let index = 0; index < outer; index++) {
-    addRows(backend.wasm, addressOf(backend, x, index * reduced * inner), reduced, inner, addressOf(backend, work), addressOf(backend, out, index * inner));
+    addRows(
+      backend.wasm,
+      addressOf(backend, x, index * reduced * inner),
+      reduced,
+      inner,
+      addressOf(backend, work),
+      addressOf(backend, out, index * inner),
+    );
   }
   scratch.drop(work);
   return out;

@@ -25,13 +25,20 @@ export const tile: KernelFactory = (stock) => (call) => {
   const x = call.inputs['x']!;
   const reps = call.attrs['reps'] as readonly number[];
   const shape = x.shape.map((length, axis) => length * (reps[axis] ?? 1));
-  if ((x.dtype !== 'float32' && x.dtype !== 'int32') || reps.length !== x.shape.length || sizeOf(shape) === 0 || sizeOf(reps) === 1) return stock(call);
+  if ((x.dtype !== 'float32' && x.dtype !== 'int32') || reps.length !== x.shape.length || sizeOf(shape) === 0 || sizeOf(reps) === 1)
+    return stock(call);
   return withScratch(call.backend, (scratch) => {
     let tiled = x;
     for (let axis = reps.length - 1; axis >= 0; axis--) {
       if (reps[axis] === 1) continue;
       const before = tiled;
-      tiled = repeatBlocks(scratch, before, sizeOf(x.shape.slice(0, axis)), sizeOf([x.shape[axis]!, ...shape.slice(axis + 1)]), reps[axis]!);
+      tiled = repeatBlocks(
+        scratch,
+        before,
+        sizeOf(x.shape.slice(0, axis)),
+        sizeOf([x.shape[axis]!, ...shape.slice(axis + 1)]),
+        reps[axis]!,
+      );
       scratch.drop(before);
     }
     return scratch.release(tiled, shape);

@@ -45,12 +45,15 @@ export type KernelFactory = (stock: Kernel) => Kernel;
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((size, length) => size * length, 1);
 
 /** The address in bytes of element `index` of a tensor of 4-byte elements. */
-export const addressOf = (backend: WasmBackend, x: TensorInfo, index = 0): number => backend.dataIdMap.get(x.dataId).memoryOffset + 4 * index;
+export const addressOf = (backend: WasmBackend, x: TensorInfo, index = 0): number =>
+  backend.dataIdMap.get(x.dataId).memoryOffset + 4 * index;
 
 /** A float32 window on the heap. Any allocation may move the heap, so take it after the last one. */
-export const floatsAt = (module: WasmModule, address: number, size: number): Float32Array => module.HEAPF32.subarray(address >>> 2, (address >>> 2) + size);
+export const floatsAt = (module: WasmModule, address: number, size: number): Float32Array =>
+  module.HEAPF32.subarray(address >>> 2, (address >>> 2) + size);
 
-export const floatsOf = (backend: WasmBackend, x: TensorInfo): Float32Array => floatsAt(backend.wasm, addressOf(backend, x), sizeOf(x.shape));
+export const floatsOf = (backend: WasmBackend, x: TensorInfo): Float32Array =>
+  floatsAt(backend.wasm, addressOf(backend, x), sizeOf(x.shape));
 
 /** Runs a registered wasm kernel on tensor infos. The result is the caller's. */
 export function runKernel(backend: WasmBackend, name: string, inputs: KernelCall['inputs'], attrs: KernelCall['attrs'] = {}): TensorInfo {
