@@ -68,7 +68,7 @@ export class ConfigFields {
   error(name: string, expected: string, received: JsonValue | undefined): TransferKitError {
     return new TransferKitError(
       'bad-config',
-      `${this.#where}: field "${name}" is not supported.\n  Expected: ${expected}\n  Received: ${JSON.stringify(received) ?? 'nothing'}\n` +
+      `${this.#where}: field "${name}" is not supported.\n  Expected: ${expected}\n  Received: ${JSON.stringify(received ?? null)}\n` +
         `  Fix: choose a checkpoint without this setting.`,
       { details: { field: name, received } },
     );

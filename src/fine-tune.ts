@@ -115,7 +115,7 @@ async function runPlan(run: Run): Promise<TrainingHistory> {
   const deepest = plan.phases[plan.phases.length - 1]!.firstGroup;
   const train = await createFeatureStore(model, run.training, deepest, { ...storeOptions(run, run.training), random: createRandom(plan.seed).fork('corrupt') });
   const validation = run.validation && (await createFeatureStore(model, run.validation, deepest, storeOptions(run, run.validation)));
-  await adaptHead(model, train, plan.seed);
+  await adaptHead(model, train, plan);
   const featuresDone = performance.now();
   const results: (PhaseResult & { readonly name: string })[] = [];
   for (const phase of plan.phases) {
@@ -149,9 +149,10 @@ async function runPhase({ model, plan, options, report }: Run, phase: PhasePlan,
   }
 }
 
-/** Lets the head look at features and targets of training examples before the first step. */
-async function adaptHead(model: AnyModel, train: FeatureStore, seed: number): Promise<void> {
+/** Lets the head look at features and targets of training examples before the first step, as the first step will see them. */
+async function adaptHead(model: AnyModel, train: FeatureStore, { phases, normalization, seed }: TrainingPlan): Promise<void> {
   if (model.head.adapt === undefined) return;
+  model.base.freeze = { learns: phases[0]!.learns, normalization };
   const sample = [...createRandom(seed).fork('adapt').permutation(train.count)].slice(0, adaptSample);
   const step = new StepFunction(model, train.firstGroup, {}, createRandom(seed));
   const examples: StoredExample[] = [];

@@ -77,7 +77,7 @@ function twoColours(next: () => number): readonly [Colour, Colour] {
   const first = colour();
   for (;;) {
     const second = colour();
-    if (Math.hypot(...first.map((value, channel) => value - second[channel]!)) > 110) return [first, second];
+    if (Math.hypot(...first.map((value, channel) => value - second[channel]!)) > 160) return [first, second];
   }
 }
 
@@ -99,12 +99,12 @@ function groundTexture(next: () => number): (x: number, y: number) => number {
 export function drawPhoto(shape: Shape, seed: number, size = 64): PixelData {
   const next = seededNumbers(seed);
   const [paint, ground] = twoColours(next);
-  const other = mix(ground, [next() * 255, next() * 255, next() * 255], 0.35);
+  const other = mix(ground, [next() * 255, next() * 255, next() * 255], 0.2);
   const texture = groundTexture(next);
-  const scale = 0.34 + next() * 0.3;
+  const scale = 0.55 + next() * 0.3;
   const [centerX, centerY] = [next(), next()].map((value) => (value * 2 - 1) * (0.95 - scale)) as [number, number];
-  const turn = (next() * 2 - 1) * Math.PI;
-  const [cos, sin, noise] = [Math.cos(turn) / scale, Math.sin(turn) / scale, 4 + next() * 22];
+  const turn = (next() * 2 - 1) * 0.5;
+  const [cos, sin, noise] = [Math.cos(turn) / scale, Math.sin(turn) / scale, 2 + next() * 12];
   const covers = (x: number, y: number): boolean => shape((x - centerX) * cos + (y - centerY) * sin, (y - centerY) * cos - (x - centerX) * sin);
   const data = new Uint8Array(size * size * 3);
   for (let index = 0; index < size * size; index++) {

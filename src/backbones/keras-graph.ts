@@ -160,10 +160,24 @@ const layersModel: WeightTable<KerasGraphConfig> = {
   ignore: [/^/],
 };
 
+/** The whole photo brought to a size, its bytes to a range. */
+function stretchedRecipe([height, width]: readonly [number, number], range: PixelRange): ImageRecipe {
+  const [scale, mean] = ranges[range];
+  return {
+    kind: 'image',
+    resize: { mode: 'stretch', height, width, interpolation: 'bilinear', antialias: true },
+    crop: null,
+    scale,
+    mean: [mean, mean, mean],
+    std: [1, 1, 1],
+    channelOrder: 'rgb',
+  };
+}
+
 async function input(config: KerasGraphConfig): Promise<ImageRecipe> {
   const [height, width, channels] = inputShape(config);
   if (channels !== 1 && channels !== 3) throw noPhotos(`one input with 3 channels, or with 1`, `${channels} channels`);
-  const range = config.pixels !== null && Object.hasOwn(ranges, config.pixels) ? ranges[config.pixels] : undefined;
+  const range = config.pixels !== null && Object.hasOwn(ranges, config.pixels) ? config.pixels : undefined;
   if (range === undefined) {
     throw new TransferKitError(
       'bad-config',
@@ -173,16 +187,7 @@ async function input(config: KerasGraphConfig): Promise<ImageRecipe> {
       { details: { field: 'pixels', received: config.pixels } },
     );
   }
-  const [scale, mean] = range;
-  return Promise.resolve({
-    kind: 'image',
-    resize: { mode: 'stretch', height: height ?? 224, width: width ?? 224, interpolation: 'bilinear', antialias: true },
-    crop: null,
-    scale,
-    mean: [mean, mean, mean],
-    std: [1, 1, 1],
-    channelOrder: 'rgb',
-  });
+  return Promise.resolve(stretchedRecipe([height ?? 224, width ?? 224], range));
 }
 
 const tinyConfig: KerasGraphConfig = { ...tinyGraph, features: null, pixels: 'minus-one-to-one' };
@@ -219,5 +224,5 @@ export const kerasGraph = defineBackbone<KerasGraphConfig, 'image'>({
   weights: { 'layers-model': layersModel },
   input,
   processor: imageProcessor,
-  tiny: { config: tinyConfig, input: { kind: 'image', resize: { mode: 'stretch', height: 32, width: 32, interpolation: 'bilinear', antialias: true }, crop: null, scale: 1 / 127.5, mean: [1, 1, 1], std: [1, 1, 1], channelOrder: 'rgb' } as ImageRecipe },
+  tiny: { config: tinyConfig, input: stretchedRecipe([32, 32], 'minus-one-to-one') },
 });

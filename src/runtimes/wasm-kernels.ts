@@ -13,17 +13,22 @@ import { conv2DBackpropFilter, conv2DBackpropInput } from './wasm-kernels/convol
 import { depthwiseConv2dNativeBackpropFilter, depthwiseConv2dNativeBackpropInput } from './wasm-kernels/depthwise.js';
 import { einsum } from './wasm-kernels/einsum.js';
 import { batchMatMul, fusedMatMul } from './wasm-kernels/mat-mul.js';
+import { explicitSamePadding } from './wasm-kernels/same-padding.js';
 import { unsortedSegmentSum } from './wasm-kernels/segment-sum.js';
 import { mean, sum } from './wasm-kernels/sum-axes.js';
 import { tile } from './wasm-kernels/tile.js';
 import type { Kernel, KernelFactory } from './wasm-kernels/wasm-backend.js';
 
-/** Kernels of tfjs that training makes slow; each hands back the cases in which tfjs's own is the right one. */
+/** Kernels of tfjs that training makes slow, or that are wrong somewhere; each hands back the cases in which tfjs's own is the right one. */
 const replaced: Readonly<Record<string, KernelFactory>> = {
   BatchMatMul: batchMatMul,
   _FusedMatMul: fusedMatMul,
+  Conv2D: explicitSamePadding(false),
   Conv2DBackpropInput: conv2DBackpropInput,
+  DepthwiseConv2dNative: explicitSamePadding(true),
   FusedBatchNorm: fusedBatchNorm,
+  FusedConv2D: explicitSamePadding(false),
+  FusedDepthwiseConv2D: explicitSamePadding(true),
   Mean: mean,
   Sum: sum,
   Tile: tile,

@@ -45,10 +45,14 @@ export class StepFunction {
     this.#headTraining = { training: () => true, random: drawSeed };
   }
 
-  /** Features of the head's inputs. Caller disposes. */
+  /**
+   * Features of the head's inputs, normalised as they will be in training: by the batch where its statistics are used, for those
+   * of a network that was never trained say nothing yet. Caller disposes.
+   */
   features(examples: readonly StoredExample[]): tf.Tensor[] {
     const batch = this.#collate(examples, []);
-    return disposeAfter(tensorsOf(batch), () => tf.tidy(() => this.#features(batch, inference)));
+    const training: RunOptions['training'] = (layer) => layer.nonTrainableWeights.length > 0 && this.#training.training(layer);
+    return disposeAfter(tensorsOf(batch), () => tf.tidy(() => this.#features(batch, { training })));
   }
 
   /** Loss and metrics without learning. */

@@ -22,12 +22,12 @@ const photo = layer('InputLayer', 'photo', { batch_input_shape: [null, 16, 16, 3
 const convolution = (name: string, from: string, more: JsonObject = {}): JsonObject => layer('Conv2D', name, { filters: 4, kernel_size: [3, 3], padding: 'same', ...more }, [from]);
 const head = (from: string): JsonObject[] => [layer('Flatten', 'flatten', {}, [from]), layer('Dense', 'hidden', { units: 5, activation: 'relu' }, ['flatten']), layer('Dense', 'classes', { units: 2, activation: 'softmax' }, ['hidden'])];
 
-const functional = (layers: readonly JsonObject[], output = String(layers.at(-1)!.name)): JsonObject => ({
+const functional = (layers: readonly JsonObject[], output = layers.at(-1)!.name as string): JsonObject => ({
   modelTopology: { keras_version: '2.15.0', model_config: { class_name: 'Functional', config: { name: 'm', layers, input_layers: [['photo', 0, 0]], output_layers: [[output, 0, 0]] } } },
 });
 const sequential = (...layers: JsonValue[]): JsonObject => ({ modelTopology: { class_name: 'Sequential', config: layers } });
 const parse = async (config: JsonObject, files: Record<string, string> = {}): Promise<KerasGraphConfig> => kerasGraph.parse(checkpointOf(config, {}, files));
-const build = async (config: JsonObject, over: Partial<KerasGraphConfig> = {}) => kerasGraph.build({ ...(await parse(config)), ...over } as KerasGraphConfig);
+const build = async (config: JsonObject, over: Partial<KerasGraphConfig> = {}) => kerasGraph.build({ ...(await parse(config)), ...over });
 const cutOf = async (config: JsonObject): Promise<string> => {
   const { model, features } = await build(config);
   const name = (features.map ?? features.pooled).sourceLayer.name;

@@ -26,7 +26,9 @@ function normalizations(input: tf.Tensor) {
 }
 
 describe.each(['cpu', 'wasm'])('layers for photos on %s', (backend) => {
-  beforeAll(async () => void (await tf.setBackend(backend)));
+  beforeAll(async () => {
+    await tf.setBackend(backend);
+  });
 
   test.each([[[4, 3]], [[2, 5, 4, 3]]])('batch normalisation equals tfjs in inference and in training, shape %j', (shape) => {
     const input = random(shape, -2, 3);
@@ -42,7 +44,7 @@ describe.each(['cpu', 'wasm'])('layers for photos on %s', (backend) => {
     const [ours, stock] = normalizations(input);
     const all = [ours, stock].map((layer) => {
       const byInput = tf.grad((values) => tf.sum(tf.mul(layer.apply(values, training) as tf.Tensor, pull)))(input);
-      const weights = layer.trainableWeights.map((weight) => weight.read() as tf.Variable);
+      const weights = layer.trainableWeights.map((weight) => weight.read()) as unknown[] as tf.Variable[];
       const { grads } = tf.variableGrads(() => tf.sum(tf.mul(layer.apply(input, training) as tf.Tensor, pull)), weights);
       return [byInput, ...weights.map((weight) => grads[weight.name]!)];
     });
@@ -62,7 +64,7 @@ describe.each(['cpu', 'wasm'])('layers for photos on %s', (backend) => {
 
   test('relu6 has the values and the gradient of tfjs', () => {
     const input = tf.concat([random([200], -4, 10), tf.tensor1d([0, 6, -1, 7, 3])]);
-    const [ours, stock] = [relu6, tf.relu6].map((operation) => tf.valueAndGrad((values) => operation(values) as tf.Tensor)(input));
+    const [ours, stock] = [relu6, tf.relu6].map((operation) => tf.valueAndGrad((values) => operation(values))(input));
     expect(difference(ours!.value, stock!.value)).toBe(0);
     // At exactly 6 there are two opinions; TensorFlow's is 0.
     const expected = tf.mul(stock!.grad, tf.cast(tf.notEqual(input, 6), 'float32'));

@@ -155,7 +155,9 @@ const convolution = fc
     ...rest,
     pad: pad === 'explicit' ? ([[0, 0], [top!, bottom!], [left!, right!], [0, 0]] as const) : pad,
   }))
-  .filter(({ height, width, filter }) => filter[0] <= height && filter[1] <= width);
+  .filter(({ height, width, filter }) => filter[0] <= height && filter[1] <= width)
+  // With padding as a number tfjs takes height's filter and stride for the width too, and its wasm kernel then writes past the end.
+  .filter(({ pad, filter, stride }) => typeof pad !== 'number' || (filter[0] === filter[1] && stride[0] === stride[1]));
 type Convolution = typeof convolution extends fc.Arbitrary<infer Sample> ? Sample : never;
 
 const padOf = ({ pad }: Convolution) => pad as 'same';
@@ -167,7 +169,7 @@ describe('conv2d', () => {
   it('has the gradients of cpu', () =>
     check(convolution, 80, (sample) => () => {
       const output = f(sample)(...(inputs(sample) as [tf.Tensor, tf.Tensor]));
-      return tf.grads(f(sample) as (...x: tf.Tensor[]) => tf.Tensor)(inputs(sample), normal(output.shape, 3));
+      return [output, ...tf.grads(f(sample) as (...x: tf.Tensor[]) => tf.Tensor)(inputs(sample), normal(output.shape, 3))];
     }));
 
   it.each([1, 2])('has the gradients of cpu where the batch is cut into blocks, stride %i', (stride) =>
@@ -176,6 +178,19 @@ describe('conv2d', () => {
       const [x, filter] = [normal([5, 90, 90, 16], 1), normal([3, 3, 16, 1], 2)];
       return tf.grads(big as (...x: tf.Tensor[]) => tf.Tensor)([x, filter], normal([5, 90 / stride, 90 / stride, 1], 3));
     }, 1e-3));
+
+  it('equals cpu with padding "same" and a stride longer than the filter, where tfjs is wrong', () =>
+    expectSameAsCpu(() => {
+      const x = normal([1, 12, 13, 4], 1) as tf.Tensor4D;
+      const [filter, depthwise] = [normal([2, 3, 4, 5], 2) as tf.Tensor4D, normal([2, 3, 4, 1], 3) as tf.Tensor4D];
+      const fused = { x, strides: [3, 1] as [number, number], pad: 'same' as const, activation: 'relu' as const };
+      return [
+        tf.conv2d(x, filter, [3, 4], 'same'),
+        tf.depthwiseConv2d(x, depthwise, 4, 'same'),
+        tf.fused.conv2d({ ...fused, filter }),
+        tf.fused.depthwiseConv2d({ ...fused, strides: 3, filter: depthwise }),
+      ];
+    }));
 
   it('refuses channels first, and gives everything back', async () => {
     await tf.setBackend('wasm');
@@ -196,7 +211,7 @@ describe('depthwiseConv2d', () => {
       const f = (x: tf.Tensor, filter: tf.Tensor) => tf.depthwiseConv2d(x as tf.Tensor4D, filter as tf.Tensor4D, sample.stride, padOf(sample));
       const inputs = [normal([sample.batch, sample.height, sample.width, sample.channels], 1), normal([...sample.filter, sample.channels, multiplier], 2)];
       const output = f(inputs[0]!, inputs[1]!);
-      return tf.grads(f as (...x: tf.Tensor[]) => tf.Tensor)(inputs, normal(output.shape, 3));
+      return [output, ...tf.grads(f as (...x: tf.Tensor[]) => tf.Tensor)(inputs, normal(output.shape, 3))];
     }));
 
   /** cpu ignores the dilation in these two kernels, so they are held to the definition: <dy, conv(x, w)> = <dx, x> = <dw, w>. */
@@ -281,7 +296,7 @@ describe('unsortedSegmentSum', () => {
 });
 
 describe('einsum', () => {
-  const equation = fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e'), { minLength: 1, maxLength: 5 }).chain((letters) =>
+  const equation = fc.constantFrom(['a', 'b', 'c', 'd', 'e'], ['a', 'b', 'c', 'd']).chain((letters) =>
     fc.record({
       lengths: fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 5, maxLength: 5 }),
       left: fc.shuffledSubarray(letters, { minLength: 1, maxLength: 3 }),
@@ -295,7 +310,7 @@ describe('einsum', () => {
       const terms = right === null ? [left] : [left, right];
       const known = output.filter((letter) => terms.flat().includes(letter));
       const length = (letter: string) => lengths['abcde'.indexOf(letter)]!;
-      const inputs = terms.map((letters, index) => normal(letters.map(length), index));
+      const inputs = terms.map((letters, index) => normal(letters.map(length), index + 1));
       if (tf.getBackend() === 'wasm') return tf.einsum(`${terms.map((letters) => letters.join('')).join(',')}->${known.join('')}`, ...inputs);
       const all = [...known, ...new Set(terms.flat().filter((letter) => !known.includes(letter)))];
       const spread = inputs.map((x, index) => {
@@ -332,9 +347,10 @@ describe('whole steps', () => {
   it('an inverted residual block trains as on cpu', () =>
     expectSameAsCpu(() => {
       const block = (x: tf.Tensor, expand: tf.Tensor, depthwise: tf.Tensor, project: tf.Tensor, scale: tf.Tensor) => {
-        const normalise = (h: tf.Tensor, gamma?: tf.Tensor1D) => {
+        const offset = tf.zeros([24]) as tf.Tensor1D;
+        const normalise = (h: tf.Tensor, gamma: tf.Tensor1D) => {
           const { mean, variance } = tf.moments(h, [0, 1, 2]);
-          return tf.batchNorm(h as tf.Tensor4D, mean as tf.Tensor1D, variance as tf.Tensor1D, undefined, gamma, 1e-3);
+          return tf.batchNorm(h as tf.Tensor4D, mean as tf.Tensor1D, variance as tf.Tensor1D, offset, gamma, 1e-3);
         };
         const wide = tf.relu6(normalise(tf.conv2d(x as tf.Tensor4D, expand as tf.Tensor4D, 1, 'same'), scale as tf.Tensor1D)) as tf.Tensor4D;
         const padded = tf.pad(wide, [[0, 0], [0, 1], [0, 1], [0, 0]]) as tf.Tensor4D;
@@ -382,13 +398,5 @@ describe('installWasmKernels', () => {
 
   it('leaves the other backends alone', () => {
     expect(tf.getKernel('Einsum', 'cpu').kernelFunc).not.toBe(tf.getKernel('Einsum', 'wasm').kernelFunc);
-  });
-
-  it('survives a restart of the backend', async () => {
-    tf.removeBackend('wasm');
-    const { registerBackend } = tf;
-    const { BackendWasm } = await import('@tensorflow/tfjs-backend-wasm');
-    expect(typeof BackendWasm).toBe('function');
-    expect(typeof registerBackend).toBe('function');
   });
 });

@@ -10,12 +10,12 @@ const dropouts = new Set(['Dropout', 'SpatialDropout2D']);
 const betweenDense = new Set(['Dense', 'Dropout', 'BatchNormalization', 'LayerNormalization', 'Activation', 'ReLU', 'LeakyReLU', 'PReLU', 'ELU', 'Softmax']);
 
 const isSoftmax = ({ className, config }: GraphLayer): boolean =>
-  className === 'Softmax' || (className === 'Activation' && ['softmax', 'sigmoid'].includes(String(activationOf(config.activation))));
+  className === 'Softmax' || (className === 'Activation' && ['softmax', 'sigmoid'].includes(activationOf(config.activation)));
 
 /** A convolution that turns channels into classes: 1x1, with nothing behind it that a feature would have. */
 function isClassifierConvolution({ className, config }: GraphLayer): boolean {
   const pointwise = [config.kernel_size ?? 0].flat().every((size) => size === 1);
-  return className === 'Conv2D' && pointwise && ['linear', 'softmax', 'sigmoid'].includes(String(activationOf(config.activation)));
+  return className === 'Conv2D' && pointwise && ['linear', 'softmax', 'sigmoid'].includes(activationOf(config.activation));
 }
 
 /** Walks back along a chain of calls that take one input each. */

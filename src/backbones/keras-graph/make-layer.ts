@@ -42,13 +42,16 @@ const activations: Readonly<Record<string, string>> = {
   silu: 'swish', softmax: 'softmax', softplus: 'softplus', softsign: 'softsign', swish: 'swish', tanh: 'tanh',
 }; // prettier-ignore
 
-/** Name of an activation, which Keras writes as a name or as a reference to a function. */
-export function activationOf(value: JsonValue | undefined): JsonValue {
-  return isObject(value) && value.class_name === 'function' && typeof value.config === 'string' ? value.config : (value ?? 'linear');
+/** Name of an activation, which Keras writes as a name or as a reference to a function; empty for a layer that serves as one. */
+export function activationOf(value: JsonValue | undefined): string {
+  const name = isObject(value) && value.class_name === 'function' ? value.config : (value ?? 'linear');
+  return typeof name === 'string' ? name : '';
 }
 
 const number = (value: JsonValue | undefined, fallback: number): number => (typeof value === 'number' ? value : fallback);
 const isOne = (value: JsonValue | undefined): boolean => value === undefined || [value].flat().every((entry) => entry === 1);
+
+const isLastAxis = (axis: JsonValue | undefined, rank: number): boolean => [axis ?? -1].flat().every((entry) => entry === -1 || entry === rank - 1);
 
 /** Refuses settings that tfjs's layers would pass over in silence. */
 function checkSettings(layer: GraphLayer, rank: number): void {
@@ -57,14 +60,12 @@ function checkSettings(layer: GraphLayer, rank: number): void {
     throw unsupportedLayer(layer, `its setting ${field} ${JSON.stringify(config[field])} is not supported`);
   };
   if (config.data_format === 'channels_first') refuse('data_format');
-  if (!isOne(config.groups ?? 1)) refuse('groups');
+  if (!isOne(config.groups)) refuse('groups');
   if (className === 'DepthwiseConv2D' && !isOne(config.dilation_rate)) refuse('dilation_rate');
-  if (config.crop_to_aspect_ratio === true || config.pad_to_aspect_ratio === true) refuse('crop_to_aspect_ratio');
+  for (const field of ['crop_to_aspect_ratio', 'pad_to_aspect_ratio']) if (config[field] === true) refuse(field);
   if (className === 'Rescaling') for (const field of ['scale', 'offset']) if (Array.isArray(config[field])) refuse(field);
-  const axis = [config.axis ?? -1].flat();
-  if (className === 'BatchNormalization' && !(axis.length === 1 && (axis[0] === -1 || axis[0] === rank - 1))) refuse('axis');
-  const activation = activationOf(config.activation);
-  if (typeof activation !== 'string' || !Object.hasOwn(activations, activation)) refuse('activation');
+  if (className === 'BatchNormalization' && !isLastAxis(config.axis, rank)) refuse('axis');
+  if (!Object.hasOwn(activations, activationOf(config.activation))) refuse('activation');
 }
 
 type Maker = (layer: GraphLayer) => layers.Layer;
@@ -130,10 +131,11 @@ function stockLayer(layer: GraphLayer): layers.Layer {
   const kept = Object.fromEntries(Object.entries(config).filter(([field]) => !dropped.test(field)));
   const settings = { ...(toStockValue(kept) as JsonObject), ...initializersFor(layer), name };
   const activation = activationOf(config.activation);
-  const activated = 'activation' in config ? { ...settings, activation: activations[activation as string] } : settings;
+  const activated = 'activation' in config ? { ...settings, activation: activations[activation] } : settings;
   const [make, fromConfig] = entry;
   try {
-    return fromConfig(make as serialization.SerializableConstructor<serialization.Serializable>, activated as serialization.ConfigDict) as layers.Layer;
+    const made: unknown = fromConfig(make, activated as serialization.ConfigDict);
+    return made as layers.Layer;
   } catch (cause) {
     throw unsupportedLayer(layer, `TensorFlow.js refuses its settings (${(cause as Error).message})`, cause);
   }

@@ -47,7 +47,7 @@ function toReference(value: JsonValue | undefined): KerasReference {
 
 /** One reference, or a list of them: Keras 3 leaves the outer list away where there is one. */
 export function toReferences(value: JsonValue | undefined): KerasReference[] {
-  if (!isArray(value)) throw malformed(`${JSON.stringify(value) ?? 'nothing'} stands where inputs or outputs are listed`);
+  if (!isArray(value)) throw malformed(`${JSON.stringify(value ?? null)} stands where inputs or outputs are listed`);
   return typeof value[0] === 'string' ? [toReference(value)] : value.map(toReference);
 }
 

@@ -27,8 +27,8 @@ export function parseMobileNetV2(checkpoint: Checkpoint): MobileNetV2Config {
   throw new TransferKitError(
     'bad-config',
     `"${checkpoint.origin}" is no MobileNetV2 that this version knows.\n  Expected: model_type "mobilenet_v2" (transformers), architecture "mobilenetv2_..." (timm), ` +
-      `or tensors named as by torchvision or Keras\n  Received: model_type ${JSON.stringify(checkpoint.config.model_type) ?? 'none'}, ` +
-      `architecture ${JSON.stringify(checkpoint.config.architecture) ?? 'none'}\n  Fix: leave \`backbone\` out, and the family is found by itself.`,
+      `or tensors named as by torchvision or Keras\n  Received: model_type ${JSON.stringify(checkpoint.config.model_type ?? null)}, ` +
+      `architecture ${JSON.stringify(checkpoint.config.architecture ?? null)}\n  Fix: leave \`backbone\` out, and the family is found by itself.`,
   );
 }
 
@@ -183,7 +183,7 @@ function check(origin: string, layer: string, field: string, received: unknown, 
   throw new TransferKitError(
     'bad-config',
     `"${origin}" has the layer names of Keras's MobileNetV2 but not its topology.\n  Expected: "${layer}" with ${field} ${JSON.stringify(allowed[0])}\n` +
-      `  Received: ${JSON.stringify(received) ?? 'nothing'}\n  Fix: load it as what it is: { backbone: 'keras-graph', source: '${origin}' }.`,
+      `  Received: ${JSON.stringify(received ?? null)}\n  Fix: load it as what it is: { backbone: 'keras-graph', source: '${origin}' }.`,
     { details: { layer, field, received } },
   );
 }
