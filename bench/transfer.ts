@@ -11,14 +11,19 @@ import { addHead, classification, evaluate, fineTune, loadPretrained, runtime, t
 import { imageFolder, table } from 'transferkit/data';
 
 const [data, minilm, ...wanted] = process.argv.slice(2);
-if (data === undefined || minilm === undefined) throw new Error('usage: npx tsx bench/transfer.ts <data folder> <all-MiniLM-L6-v2 folder> [task ...]');
+if (data === undefined || minilm === undefined)
+  throw new Error('usage: npx tsx bench/transfer.ts <data folder> <all-MiniLM-L6-v2 folder> [task ...]');
 
 const photos = {
   base: join(data, 'weights/mobilenet-v2-1.0-224.huggingface'),
   train: () => imageFolder(join(data, 'images/flowers/train')),
   test: () => imageFolder(join(data, 'images/flowers/test')),
 };
-const sentences = (name: string) => ({ base: minilm, train: () => table(join(data, `text/${name}/train.csv`)), test: () => table(join(data, `text/${name}/test.csv`)) });
+const sentences = (name: string) => ({
+  base: minilm,
+  train: () => table(join(data, `text/${name}/train.csv`)),
+  test: () => table(join(data, `text/${name}/test.csv`)),
+});
 
 interface Task {
   readonly place: { readonly base: string; readonly train: () => Promise<any>; readonly test: () => Promise<any> };

@@ -31,7 +31,8 @@ export function addHead<M extends Modality, Target, Prediction, R extends Report
   options: AddHeadOptions = {},
 ): Model<M, Target, Prediction, R> {
   base.assertUsable();
-  if (head?.apiVersion !== 1) throw new TransferKitError('bad-option', `addHead needs a head such as classification(labels).\n  Received: ${typeof head}`);
+  if (head?.apiVersion !== 1)
+    throw new TransferKitError('bad-option', `addHead needs a head such as classification(labels).\n  Received: ${typeof head}`);
   const shapes = Array.from({ length: head.branches }, () => head.takes.map((name) => base.feature(name).shape.slice(1))).flat();
   const { embedding } = base.parts.built;
   return new Model(base, head, head.build({ shapes, seed: options.seed ?? 42, ...(embedding === undefined ? {} : { embedding }) }));

@@ -101,8 +101,13 @@ export class Base<M extends Modality = Modality> implements Disposable {
     const total = groups.reduce((sum, group) => sum + group.parameters, 0);
     const learning = groups.filter((group) => group.learns);
     const learns = learning.length === 0 ? 'all frozen' : `learning: ${learning.map((group) => group.name).join(', ')}`;
-    const rows = groups.map((group) => `  ${group.learns ? '*' : ' '} ${group.name.padEnd(16)} ${group.parameters.toLocaleString('en-US').padStart(12)}`);
-    return [`${this.parts.family.name} from ${this.provenance.origin}, ${total.toLocaleString('en-US')} parameters, ${learns}`, ...rows].join('\n');
+    const rows = groups.map(
+      (group) => `  ${group.learns ? '*' : ' '} ${group.name.padEnd(16)} ${group.parameters.toLocaleString('en-US').padStart(12)}`,
+    );
+    return [
+      `${this.parts.family.name} from ${this.provenance.origin}, ${total.toLocaleString('en-US')} parameters, ${learns}`,
+      ...rows,
+    ].join('\n');
   }
 
   /**
@@ -139,7 +144,10 @@ export class Base<M extends Modality = Modality> implements Disposable {
     const found = this.parts.built.features[name];
     if (found !== undefined) return found;
     const known = Object.keys(this.parts.built.features).join(', ');
-    throw new TransferKitError('unsupported', `the backbone ${this.parts.family.name} has no "${name}" features; it has ${known}.\n  Fix: choose a head that takes one of these, or another backbone.`);
+    throw new TransferKitError(
+      'unsupported',
+      `the backbone ${this.parts.family.name} has no "${name}" features; it has ${known}.\n  Fix: choose a head that takes one of these, or another backbone.`,
+    );
   }
 
   /** Whether a layer runs in training mode while its base is trained. @internal */
@@ -172,4 +180,3 @@ export class Base<M extends Modality = Modality> implements Disposable {
     this.dispose();
   }
 }
-

@@ -57,7 +57,10 @@ export class ConfigFields {
     if (unknown.length === 0) return;
     throw new TransferKitError(
       'bad-config',
-      `${this.#where} has fields that this version does not know: ${unknown.slice(0, 10).map((name) => `"${name}"`).join(', ')}.\n` +
+      `${this.#where} has fields that this version does not know: ${unknown
+        .slice(0, 10)
+        .map((name) => `"${name}"`)
+        .join(', ')}.\n` +
         `  Expected: fields that are known to matter or not to matter, because an unknown one may change the numbers.\n` +
         `  Fix: if they do not matter, remove them from a local copy of the configuration and load that.`,
       { details: { unknown } },

@@ -55,20 +55,33 @@ export async function evaluate<M extends Modality, Target, Prediction, R extends
   const outcomes: Outcome<Target, Prediction>[] = [];
   const skipped: SkippedItem[] = [...data.skipped];
   for (let start = 0; start < data.length; start += chunkSize) {
-    if (options.signal?.aborted) throw new TransferKitError('aborted', `evaluation stopped after ${start} of ${data.length} examples`, { cause: options.signal.reason });
-    const items = await readItems(model as AnyModel, data as Dataset, start, Math.min(data.length, start + chunkSize), skipped);
+    if (options.signal?.aborted)
+      throw new TransferKitError('aborted', `evaluation stopped after ${start} of ${data.length} examples`, {
+        cause: options.signal.reason,
+      });
+    const items = await readItems(model as AnyModel, data, start, Math.min(data.length, start + chunkSize), skipped);
     outcomes.push(...(await judge<Target, Prediction>(model as AnyModel, items)));
     options.onProgress?.({ done: Math.min(data.length, start + chunkSize), total: data.length });
   }
-  if (outcomes.length === 0) throw new TransferKitError('bad-data', `no example of ${data.origin} could be read.\n  First: ${skipped[0]?.id}: ${skipped[0]?.reason}`);
+  if (outcomes.length === 0)
+    throw new TransferKitError(
+      'bad-data',
+      `no example of ${data.origin} could be read.\n  First: ${skipped[0]?.id}: ${skipped[0]?.reason}`,
+    );
   const report = model.head.report(outcomes, { seed: options.seed ?? 42, ...(options.topK === undefined ? {} : { topK: options.topK }) });
-  model.record = { ...model.record, metrics: { data: data.origin, count: report.count, figures: report.metrics, report: report.toJSON() as JsonObject } };
+  model.record = {
+    ...model.record,
+    metrics: { data: data.origin, count: report.count, figures: report.metrics, report: report.toJSON() as JsonObject },
+  };
   return Object.assign(report, { skipped });
 }
 
 async function judge<Target, Prediction>(model: AnyModel, items: readonly ReadItem[]): Promise<Outcome<Target, Prediction>[]> {
   if (items.length === 0) return [];
-  const outputs = await headOutputs(model, items.map((item) => item.branches));
+  const outputs = await headOutputs(
+    model,
+    items.map((item) => item.branches),
+  );
   const [losses, ...metrics] = await figuresOf(model, items, outputs);
   const names = Object.keys(model.head.metrics);
   return items.map((item, index) => ({
@@ -84,10 +97,18 @@ async function judge<Target, Prediction>(model: AnyModel, items: readonly ReadIt
 async function figuresOf(model: AnyModel, items: readonly ReadItem[], outputs: readonly EncodedArray[][]): Promise<ArrayLike<number>[]> {
   const { head } = model;
   const columns = (rows: readonly (readonly EncodedArray[])[], padding: readonly number[]): tf.Tensor[] =>
-    rows[0]!.map((_, column) => collate(rows.map((row) => row[column]!), padding[column]));
+    rows[0]!.map((_, column) =>
+      collate(
+        rows.map((row) => row[column]!),
+        padding[column],
+      ),
+    );
   const figures = tf.tidy(() => {
     const scores = columns(outputs, []);
-    const targets = columns(items.map((item) => item.target), head.targetPadding);
+    const targets = columns(
+      items.map((item) => item.target),
+      head.targetPadding,
+    );
     return [head.loss(scores, targets, {}), ...Object.values(head.metrics).map((metric) => metric(scores, targets))];
   });
   try {

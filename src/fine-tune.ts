@@ -3,7 +3,7 @@ import type { FreezeState } from './base.js';
 import type { Dataset } from './data/dataset.js';
 import { TransferKitError } from './errors.js';
 import type { Report } from './evaluation/report.js';
-import { learningGroups } from './freeze-base.js';
+import { learningGroups } from './learning-groups.js';
 import { disposeAfter, uncollateAll } from './inference.js';
 import { collate } from './inputs/collate.js';
 import type { EncodedArray, Modality } from './inputs/input.js';
@@ -62,12 +62,16 @@ export async function fineTune<M extends Modality, Label extends string>(
   options?: FineTuneOptions<M, Label> & LoadOptions,
 ): Promise<FineTuned<Model<M, Label>>>;
 export async function fineTune(base: PretrainedId, data: string, options?: FineTuneOptions & LoadOptions): Promise<FineTuned<Model>>;
-export async function fineTune(start: AnyModel | PretrainedId, data: Dataset | string, options: FineTuneOptions & LoadOptions = {}): Promise<FineTuned<AnyModel>> {
-  const { model, examples, training, release } = await modelFor(start, data, options);
+export async function fineTune(
+  start: AnyModel | PretrainedId,
+  data: Dataset | string,
+  options: FineTuneOptions & LoadOptions = {},
+): Promise<FineTuned<AnyModel>> {
+  const prepared = await modelFor(start, data, options);
   try {
-    return await train(model, examples, training);
+    return await train(prepared.model, prepared.examples, prepared.training);
   } catch (error) {
-    release();
+    prepared.release();
     throw error;
   }
 }
@@ -81,7 +85,14 @@ async function train(model: AnyModel, data: Dataset, options: FineTuneOptions): 
   checkLabels(model, training, 'training');
   if (validation !== undefined) checkLabels(model, validation, 'validation');
   const freeze = freezeFor(model, options);
-  const plan = makePlan({ base: model.base, options, train: training.length, validation: validation?.length ?? 0, validationReason: reason, freeze });
+  const plan = makePlan({
+    base: model.base,
+    options,
+    train: training.length,
+    validation: validation?.length ?? 0,
+    validationReason: reason,
+    freeze,
+  });
   const before = model.base.freeze;
   const { report, stop } = progressReporter(model.base.parts.runtime, options.onProgress, options.progress ?? true);
   lock(model);
@@ -113,7 +124,10 @@ async function runPlan(run: Run): Promise<TrainingHistory> {
   const { model, plan } = run;
   const started = performance.now();
   const deepest = plan.phases[plan.phases.length - 1]!.firstGroup;
-  const train = await createFeatureStore(model, run.training, deepest, { ...storeOptions(run, run.training), random: createRandom(plan.seed).fork('corrupt') });
+  const train = await createFeatureStore(model, run.training, deepest, {
+    ...storeOptions(run, run.training),
+    random: createRandom(plan.seed).fork('corrupt'),
+  });
   const validation = run.validation && (await createFeatureStore(model, run.validation, deepest, storeOptions(run, run.validation)));
   await adaptHead(model, train, plan);
   const featuresDone = performance.now();
@@ -132,9 +146,18 @@ async function runPlan(run: Run): Promise<TrainingHistory> {
 }
 
 /** Trains one phase. Its freeze state holds for as long as it runs. */
-async function runPhase({ model, plan, options, report }: Run, phase: PhasePlan, train: FeatureStore, validation: FeatureStore | undefined): Promise<PhaseResult> {
+async function runPhase(
+  { model, plan, options, report }: Run,
+  phase: PhasePlan,
+  train: FeatureStore,
+  validation: FeatureStore | undefined,
+): Promise<PhaseResult> {
   model.base.freeze = { learns: phase.learns, normalization: plan.normalization };
-  if (learningWeights(model).length === 0) throw new TransferKitError('nothing-to-train', `every weight is frozen in phase "${phase.name}" and the head has none of its own.\n  Fix: pass unfreeze, for example { last: 1 }.`);
+  if (learningWeights(model).length === 0)
+    throw new TransferKitError(
+      'nothing-to-train',
+      `every weight is frozen in phase "${phase.name}" and the head has none of its own.\n  Fix: pass unfreeze, for example { last: 1 }.`,
+    );
   const exampleWeights = weightsOf(model, train, plan);
   const context = { model, plan, phase, exampleWeights, signal: options.signal, report };
   const phaseRun = new PhaseRun({
@@ -163,12 +186,18 @@ async function adaptHead(model: AnyModel, train: FeatureStore, { phases, normali
     (await uncollateAll(step.features(batch))).forEach((rows, column) => columns[column]!.push(...rows));
   }
   const features = columns.map((rows) => collate(rows));
-  const targets = examples[0]!.target.map((_, index) => collate(examples.map((example) => example.target[index]!), model.head.targetPadding[index]));
+  const targets = examples[0]!.target.map((_, index) =>
+    collate(
+      examples.map((example) => example.target[index]!),
+      model.head.targetPadding[index],
+    ),
+  );
   disposeAfter([...features, ...targets], () => tf.tidy(() => model.head.adapt!(model.headModel, features, targets)));
 }
 
 function storeOptions({ plan, options, report }: Run, data: Dataset): StoreOptions {
-  const onItems = (done: number, total: number): void => report({ stage: 'features', phase: plan.phases[0]!.name, done, total, epoch: 0, figures: {} });
+  const onItems = (done: number, total: number): void =>
+    report({ stage: 'features', phase: plan.phases[0]!.name, done, total, epoch: 0, figures: {} });
   const share = data.length / (plan.examples.train + plan.examples.validation);
   return { budget: plan.cacheBytes * share, onItems, ...(options.signal === undefined ? {} : { signal: options.signal }) };
 }
@@ -183,11 +212,21 @@ const enoughToHoldOut = 100;
 
 function holdOut(data: Dataset, options: FineTuneOptions): { training: Dataset; validation: Dataset | undefined; reason: string } {
   const { validation: wanted } = options;
-  if (wanted !== undefined && typeof wanted !== 'number') return { training: data, validation: wanted.length === 0 ? undefined : wanted, reason: 'validation as given' };
+  if (wanted !== undefined && typeof wanted !== 'number')
+    return { training: data, validation: wanted.length === 0 ? undefined : wanted, reason: 'validation as given' };
   const fraction = wanted ?? (data.length < enoughToHoldOut ? 0 : 0.1);
-  if (fraction === 0) return { training: data, validation: undefined, reason: wanted === 0 ? 'no validation, as asked' : `too few to hold any out (fewer than ${enoughToHoldOut})` };
+  if (fraction === 0)
+    return {
+      training: data,
+      validation: undefined,
+      reason: wanted === 0 ? 'no validation, as asked' : `too few to hold any out (fewer than ${enoughToHoldOut})`,
+    };
   const parts = data.split({ validation: fraction, seed: options.seed ?? 42 });
-  return { training: parts.train, validation: parts.validation, reason: `${Math.round(fraction * 100)} % held out, in the proportions of the labels` };
+  return {
+    training: parts.train,
+    validation: parts.validation,
+    reason: `${Math.round(fraction * 100)} % held out, in the proportions of the labels`,
+  };
 }
 
 /** Labels that the head does not know are found before anything is computed. */
@@ -196,18 +235,30 @@ function checkLabels(model: AnyModel, data: Dataset, part: string): void {
   if (known === undefined) return;
   const unknown = data.labels.filter((label) => !known.includes(label));
   if (unknown.length === 0) return;
-  throw new TransferKitError('bad-data', `the ${part} data (${data.origin}) has labels that the model does not know: ${unknown.map((label) => `"${label}"`).join(', ')}.\n  Known: ${known.join(', ')}\n  Fix: remove these examples, or make the head with all labels.`, { details: { unknown, known } });
+  throw new TransferKitError(
+    'bad-data',
+    `the ${part} data (${data.origin}) has labels that the model does not know: ${unknown.map((label) => `"${label}"`).join(', ')}.\n  Known: ${known.join(', ')}\n  Fix: remove these examples, or make the head with all labels.`,
+    { details: { unknown, known } },
+  );
 }
 
 function checkLossOptions(model: AnyModel, options: FineTuneOptions): void {
   const { head } = model;
-  if (options.labelSmoothing !== undefined && !head.lossOptions.includes('labelSmoothing')) throw new TransferKitError('bad-option', `labelSmoothing means nothing to the head "${head.name}"`);
-  if (options.classWeights !== undefined && head.exampleWeights === undefined) throw new TransferKitError('bad-option', `classWeights mean nothing to the head "${head.name}"`);
+  if (options.labelSmoothing !== undefined && !head.lossOptions.includes('labelSmoothing'))
+    throw new TransferKitError('bad-option', `labelSmoothing means nothing to the head "${head.name}"`);
+  if (options.classWeights !== undefined && head.exampleWeights === undefined)
+    throw new TransferKitError('bad-option', `classWeights mean nothing to the head "${head.name}"`);
 }
 
 function freezeFor(model: AnyModel, options: FineTuneOptions): FreezeState {
   const { freeze, parts } = model.base;
-  const learns = options.unfreeze === undefined ? freeze.learns : learningGroups(options.unfreeze, parts.built.groups.map((group) => group.name));
+  const learns =
+    options.unfreeze === undefined
+      ? freeze.learns
+      : learningGroups(
+          options.unfreeze,
+          parts.built.groups.map((group) => group.name),
+        );
   return { learns, normalization: options.normalization ?? freeze.normalization };
 }
 

@@ -3,12 +3,12 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Base } from './base.js';
 import type { AnyHead } from './heads/head.js';
 import { runExamples } from './inference.js';
-import type { EncodedArray, EncodedInput, Modality } from './inputs/input.js';
+import type { EncodedArray, EncodedInput } from './inputs/input.js';
 import { inference, runGraph, type RunOptions } from './layers/run-graph.js';
 
 /** What is needed to compute a head's outputs. */
 export interface HeadedBase {
-  readonly base: Base<Modality>;
+  readonly base: Base;
   readonly head: AnyHead;
   readonly headModel: LayersModel;
 }
@@ -23,7 +23,10 @@ export function applyHead(headModel: LayersModel, features: readonly Tensor[], o
  * @param examples per example, one encoded input a branch
  * @returns per example, one array per output of the head
  */
-export async function headOutputs({ base, head, headModel }: HeadedBase, examples: readonly (readonly EncodedInput[])[]): Promise<EncodedArray[][]> {
+export async function headOutputs(
+  { base, head, headModel }: HeadedBase,
+  examples: readonly (readonly EncodedInput[])[],
+): Promise<EncodedArray[][]> {
   const rows = await base.features(examples.flat(), head.takes);
   const perExample = examples.map((_, index) => rows.slice(index * head.branches, (index + 1) * head.branches).flat());
   const asInputs = perExample.map((arrays) => ({ arrays, length: arrays[0]?.shape[0] ?? 0 }));

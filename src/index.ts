@@ -8,7 +8,8 @@
 
 // The five verbs
 export { loadPretrained, type LoadOptions, type PretrainedId, type PretrainedRequest } from './load-pretrained.js';
-export { freezeBase, type FreezeOptions, type GroupInfo, type Unfreeze } from './freeze-base.js';
+export { freezeBase, type FreezeOptions } from './freeze-base.js';
+export type { GroupInfo, Unfreeze } from './learning-groups.js';
 export { addHead, type AddHeadOptions } from './add-head.js';
 export { fineTune, type FineTuned } from './fine-tune.js';
 export { evaluate, type EvaluateOptions, type Evaluated } from './evaluate.js';
@@ -18,7 +19,19 @@ export { loadModel, type LoadModelOptions } from './load-model.js';
 export { untrainedBase, type UntrainedOptions } from './untrained-base.js';
 export type { Base, Embedding, FreezeState, NormalizationMode, Provenance } from './base.js';
 export type { Branches, MetricsRecord, Model, ModelRecord, TrainingRecord } from './model.js';
-export type { Dataset, DataItem, ImageInput, OnBadItem, PixelData, RawInputs, SkippedItem, Split, SplitOptions, TensorLike, TextInput } from './data/dataset.js';
+export type {
+  Dataset,
+  DataItem,
+  ImageInput,
+  OnBadItem,
+  PixelData,
+  RawInputs,
+  SkippedItem,
+  Split,
+  SplitOptions,
+  TensorLike,
+  TextInput,
+} from './data/dataset.js';
 export { TransferKitError, type TransferKitErrorCode, type TransferKitErrorOptions } from './errors.js';
 export { runtime } from '#runtime';
 export { version } from './version.js';
@@ -36,11 +49,46 @@ export { correlation, type CorrelationMetrics } from './evaluation/correlation.j
 export type { Report } from './evaluation/report.js';
 
 // Plug-ins
-export { defineBackbone, type AnyBackbone, type BackboneDefinition, type BackboneFeatures, type BuiltBackbone, type FeatureName, type LayerGroup } from './backbones/backbone.js';
+export {
+  defineBackbone,
+  type AnyBackbone,
+  type BackboneDefinition,
+  type BackboneFeatures,
+  type BuiltBackbone,
+  type FeatureName,
+  type LayerGroup,
+} from './backbones/backbone.js';
 export { defineSource, type Checkpoint, type DownloadProgress, type Source, type SourceContext } from './sources/source.js';
-export { defineHead, type AnyHead, type FeatureShape, type Head, type HeadBuildContext, type HeadDefinition, type LossOptions, type Outcome, type ReportOptions } from './heads/head.js';
-export type { EncodedArray, EncodedInput, InputProcessor, InputRecipe, Modality, ProcessorContext, ProcessorFactory } from './inputs/input.js';
-export type { BackendChoice, BackendTrial, DownloadRequest, FolderEntry, ImageLimits, ProgressDisplay, RgbImage, Runtime } from './runtimes/runtime.js';
+export {
+  defineHead,
+  type AnyHead,
+  type FeatureShape,
+  type Head,
+  type HeadBuildContext,
+  type HeadDefinition,
+  type LossOptions,
+  type Outcome,
+  type ReportOptions,
+} from './heads/head.js';
+export type {
+  EncodedArray,
+  EncodedInput,
+  InputProcessor,
+  InputRecipe,
+  Modality,
+  ProcessorContext,
+  ProcessorFactory,
+} from './inputs/input.js';
+export type {
+  BackendChoice,
+  BackendTrial,
+  DownloadRequest,
+  FolderEntry,
+  ImageLimits,
+  ProgressDisplay,
+  RgbImage,
+  Runtime,
+} from './runtimes/runtime.js';
 export type { AxisLayout } from './weights/layouts.js';
 export type { ByteFile } from './weights/byte-file.js';
 export type { StoredType, TensorInfo, TensorValue } from './weights/tensor-value.js';

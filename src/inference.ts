@@ -17,7 +17,12 @@ export function batchesByLength(lengths: readonly number[], size: number): numbe
 
 /** Batch tensors of some examples, one per fed tensor. Caller disposes. */
 export function collateInputs(inputs: readonly GraphInput[], padding: readonly number[]): tf.Tensor[] {
-  return padding.map((value, position) => collate(inputs.map((input) => input.arrays[position]!), value));
+  return padding.map((value, position) =>
+    collate(
+      inputs.map((input) => input.arrays[position]!),
+      value,
+    ),
+  );
 }
 
 /** Arrays of one example for some tensors of a graph. */
@@ -39,13 +44,25 @@ export interface GraphStart {
  * @param wanted which tensors of the graph are asked for
  * @returns per example, in the order given, one array per wanted tensor, without the batch axis
  */
-export async function runExamples(start: GraphStart, inputs: readonly GraphInput[], wanted: readonly SymbolicTensor[]): Promise<EncodedArray[][]> {
-  const network = eager.compile((tensors) => runGraph(new Map(start.tensors.map((symbolic, index) => [symbolic, tensors[index]!])), wanted));
+export async function runExamples(
+  start: GraphStart,
+  inputs: readonly GraphInput[],
+  wanted: readonly SymbolicTensor[],
+): Promise<EncodedArray[][]> {
+  const network = eager.compile((tensors) =>
+    runGraph(new Map(start.tensors.map((symbolic, index) => [symbolic, tensors[index]!])), wanted),
+  );
   const padding = start.padding ?? start.tensors.map(() => 0);
   const rows: EncodedArray[][] = inputs.map(() => []);
   try {
-    for (const batch of batchesByLength(inputs.map((input) => input.length), inferenceBatch)) {
-      const tensors = collateInputs(batch.map((index) => inputs[index]!), padding);
+    for (const batch of batchesByLength(
+      inputs.map((input) => input.length),
+      inferenceBatch,
+    )) {
+      const tensors = collateInputs(
+        batch.map((index) => inputs[index]!),
+        padding,
+      );
       const outputs = disposeAfter(tensors, () => network.run(tensors));
       for (const column of await uncollateAll(outputs)) batch.forEach((index, row) => rows[index]!.push(column[row]!));
     }

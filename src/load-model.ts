@@ -38,7 +38,10 @@ export interface LoadModelOptions extends LoadOptions {
  * console.log(await model.predict('new.jpg'));
  * ```
  */
-export async function loadModel<M extends Modality = Modality, Label extends string = string>(from: string | Source, options: LoadModelOptions = {}): Promise<Model<M, Label>> {
+export async function loadModel<M extends Modality = Modality, Label extends string = string>(
+  from: string | Source,
+  options: LoadModelOptions = {},
+): Promise<Model<M, Label>> {
   const runtime = options.runtime ?? defaultRuntime;
   const backend = await runtime.chooseBackend(options.backend);
   const checkpoint = await openCheckpoint(from, runtime, options);
@@ -51,12 +54,24 @@ export async function loadModel<M extends Modality = Modality, Label extends str
   }
 }
 
-async function restoreBase(saved: SavedModel, checkpoint: Checkpoint, place: { runtime: Runtime; backend: Base['parts']['backend'] }, own: readonly AnyBackbone[] = []): Promise<Base> {
+async function restoreBase(
+  saved: SavedModel,
+  checkpoint: Checkpoint,
+  place: { runtime: Runtime; backend: Base['parts']['backend'] },
+  own: readonly AnyBackbone[] = [],
+): Promise<Base> {
   const family = own.find((definition) => definition.name === saved.backbone.name) ?? (await findBackbone(saved.backbone.name));
   const processor = await family.processor(saved.input, { runtime: place.runtime, file: (path) => checkpoint.file(path) });
   const license = await checkpoint.file('LICENSE');
   const provenance = { ...saved.base, ...(license === undefined ? {} : { licenseText: new TextDecoder().decode(license) }) };
-  const base = new Base({ family, config: saved.backbone.config, built: family.build(saved.backbone.config), processor, provenance, ...place });
+  const base = new Base({
+    family,
+    config: saved.backbone.config,
+    built: family.build(saved.backbone.config),
+    processor,
+    provenance,
+    ...place,
+  });
   if (saved.freeze.learns.length === base.freeze.learns.length) base.freeze = saved.freeze;
   return base;
 }
@@ -68,7 +83,13 @@ async function restoreModel(saved: SavedModel, base: Base, checkpoint: Checkpoin
     model = addHead(base, definition.restore(saved.head.config)) as AnyModel;
     const names = [...model.weights().keys()];
     const table = { detect: () => true, rows: () => names.map((name) => [name, name, 'copy'] as const), ignore: [] };
-    await fillModel({ family: saved.backbone.name, weights: model.weights(), checkpoint, tables: { transferkit: table }, config: saved.backbone.config });
+    await fillModel({
+      family: saved.backbone.name,
+      weights: model.weights(),
+      checkpoint,
+      tables: { transferkit: table },
+      config: saved.backbone.config,
+    });
     model.record = await savedRecord(checkpoint);
     return model;
   } catch (error) {

@@ -48,7 +48,16 @@ export interface LoadOptions {
 }
 
 /** Names of the options that belong to loading. */
-export const loadOptionNames = ['backend', 'runtime', 'offline', 'cacheDir', 'token', 'endpoint', 'signal', 'onDownload'] as const satisfies readonly (keyof LoadOptions)[];
+export const loadOptionNames = [
+  'backend',
+  'runtime',
+  'offline',
+  'cacheDir',
+  'token',
+  'endpoint',
+  'signal',
+  'onDownload',
+] as const satisfies readonly (keyof LoadOptions)[];
 
 /**
  * Loads a pretrained backbone, without a head: published weights in a network that can be trained.
@@ -66,12 +75,14 @@ export const loadOptionNames = ['backend', 'runtime', 'offline', 'cacheDir', 'to
  * console.log(base.describe());
  * ```
  */
-export async function loadPretrained<M extends Modality>(id: PretrainedRequest<M> & { readonly backbone: AnyBackbone<M> }, options?: LoadOptions): Promise<Base<M>>;
-export async function loadPretrained<M extends Modality = Modality>(id: PretrainedId, options?: LoadOptions): Promise<Base<M>>;
+export async function loadPretrained<M extends Modality = Modality>(
+  id: string | PretrainedRequest<M>,
+  options?: LoadOptions,
+): Promise<Base<M>>;
 export async function loadPretrained(id: PretrainedId, options: LoadOptions = {}): Promise<Base> {
   const runtime = options.runtime ?? defaultRuntime;
   const backend = await runtime.chooseBackend(options.backend);
-  const request = typeof id === 'string' ? pretrainedNames[id] ?? { source: id } : id;
+  const request = typeof id === 'string' ? (pretrainedNames[id] ?? { source: id }) : id;
   const checkpoint = await openCheckpoint(request.source, runtime, options);
   try {
     return await buildBase(await familyFor(checkpoint, request.backbone), checkpoint, request, { runtime, backend });
@@ -83,7 +94,9 @@ export async function loadPretrained(id: PretrainedId, options: LoadOptions = {}
 /** Opens a checkpoint with the options of loading. */
 export function openCheckpoint(source: string | Source, runtime: Runtime, options: LoadOptions): Promise<Checkpoint> {
   const { offline, cacheDir, token, endpoint, signal, onDownload } = options;
-  const given = Object.entries({ offline, cacheDir, token, endpoint, signal, onProgress: onDownload }).filter(([, value]) => value !== undefined);
+  const given = Object.entries({ offline, cacheDir, token, endpoint, signal, onProgress: onDownload }).filter(
+    ([, value]) => value !== undefined,
+  );
   return openSource(source, { runtime, ...Object.fromEntries(given) });
 }
 
@@ -95,11 +108,17 @@ async function familyFor(checkpoint: Checkpoint, wanted: string | AnyBackbone | 
 
 /** The family's config with the caller's settings, which must be settings that the family has. */
 function overrideConfig(family: AnyBackbone, config: JsonObject, overrides: JsonObject = {}): JsonObject {
-  for (const name of Object.keys(overrides)) if (!(name in config)) throw unknownName(`setting of ${family.name}`, name, Object.keys(config));
+  for (const name of Object.keys(overrides))
+    if (!(name in config)) throw unknownName(`setting of ${family.name}`, name, Object.keys(config));
   return { ...config, ...overrides };
 }
 
-async function buildBase(family: AnyBackbone, checkpoint: Checkpoint, request: PretrainedRequest, { runtime, backend }: Pick<Base['parts'], 'runtime' | 'backend'>): Promise<Base> {
+async function buildBase(
+  family: AnyBackbone,
+  checkpoint: Checkpoint,
+  request: PretrainedRequest,
+  { runtime, backend }: Pick<Base['parts'], 'runtime' | 'backend'>,
+): Promise<Base> {
   const config = overrideConfig(family, (await family.parse(checkpoint)) as JsonObject, request.config);
   const recipe = { ...(await family.input(config, checkpoint)), ...request.input };
   const processor = await family.processor(recipe, { runtime, file: (path) => checkpoint.file(path) });
@@ -117,7 +136,12 @@ async function provenanceOf(checkpoint: Checkpoint): Promise<Base['provenance']>
   const { origin, revision, license } = checkpoint;
   const files = await Promise.all(['LICENSE', 'LICENSE.md', 'LICENSE.txt'].map((path) => checkpoint.file(path)));
   const text = files.find((file) => file !== undefined);
-  return { origin, revision, ...(license === undefined ? {} : { license }), ...(text === undefined ? {} : { licenseText: new TextDecoder().decode(text) }) };
+  return {
+    origin,
+    revision,
+    ...(license === undefined ? {} : { license }),
+    ...(text === undefined ? {} : { licenseText: new TextDecoder().decode(text) }),
+  };
 }
 
 /** tfjs registers its gradients when tfjs-layers is imported; this keeps the import from being dropped. */

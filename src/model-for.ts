@@ -18,16 +18,24 @@ export interface Prepared {
 }
 
 /** What `fineTune` was given, as a model and a data set: the short form loads the base and infers a classifier from the labels. */
-export async function modelFor(start: AnyModel | PretrainedId, data: Dataset | string, options: FineTuneOptions & LoadOptions): Promise<Prepared> {
+export async function modelFor(
+  start: AnyModel | PretrainedId,
+  data: Dataset | string,
+  options: FineTuneOptions & LoadOptions,
+): Promise<Prepared> {
   if (start instanceof Model) {
-    if (typeof data === 'string') throw new TransferKitError('bad-option', 'a model is trained on a data set.\n  Received: a path\n  Fix: read it first with imageFolder(path) or table(path).');
+    if (typeof data === 'string')
+      throw new TransferKitError(
+        'bad-option',
+        'a model is trained on a data set.\n  Received: a path\n  Fix: read it first with imageFolder(path) or table(path).',
+      );
     return { model: start, examples: data, training: options, release: () => undefined };
   }
   const { load, training } = splitOptions(options);
   const base = await loadPretrained(start, { ...load, ...(options.signal === undefined ? {} : { signal: options.signal }) });
   try {
     const examples = await openData(data, base.modality, base.parts.runtime);
-    const model = addHead(base, classification(examples.labels as readonly string[]), { seed: options.seed ?? 42 });
+    const model = addHead(base, classification(examples.labels), { seed: options.seed ?? 42 });
     return { model: model as AnyModel, examples, training, release: () => model.dispose() };
   } catch (error) {
     base.dispose();
@@ -38,6 +46,7 @@ export async function modelFor(start: AnyModel | PretrainedId, data: Dataset | s
 /** Options of loading apart from options of training; `signal` belongs to both. */
 function splitOptions(options: FineTuneOptions & LoadOptions): { load: LoadOptions; training: FineTuneOptions } {
   const entries = Object.entries(options);
-  const isLoad = ([name]: readonly [string, unknown]): boolean => name !== 'signal' && (loadOptionNames as readonly string[]).includes(name);
+  const isLoad = ([name]: readonly [string, unknown]): boolean =>
+    name !== 'signal' && (loadOptionNames as readonly string[]).includes(name);
   return { load: Object.fromEntries(entries.filter(isLoad)), training: Object.fromEntries(entries.filter((entry) => !isLoad(entry))) };
 }

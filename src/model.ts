@@ -52,9 +52,12 @@ export interface ModelRecord {
  * @typeParam M - `'image'` or `'text'`
  * @typeParam Target - what examples are labelled with; for a classifier the union of its labels
  */
-export class Model<M extends Modality = Modality, Target = string, Prediction = ClassPrediction<Target & string>, R extends Report = ClassificationReport<Target & string>>
-  implements Disposable
-{
+export class Model<
+  M extends Modality = Modality,
+  Target = string,
+  Prediction = ClassPrediction<Target & string>,
+  R extends Report = ClassificationReport<Target & string>,
+> implements Disposable {
   readonly base: Base<M>;
   readonly head: Head<Target, Prediction, R>;
   /** @internal */ readonly headModel: LayersModel;
@@ -123,19 +126,22 @@ export class Model<M extends Modality = Modality, Target = string, Prediction = 
   /** All weights of base and head by their saved names. @internal */
   weights() {
     this.assertUsable();
-    const prefixed = (prefix: string, weights: ReturnType<typeof namedWeights>) => [...weights].map(([name, weight]) => [`${prefix}/${name}`, weight] as const);
+    const prefixed = (prefix: string, weights: ReturnType<typeof namedWeights>) =>
+      [...weights].map(([name, weight]) => [`${prefix}/${name}`, weight] as const);
     return new Map([...prefixed('base', this.base.weights()), ...prefixed('head', namedWeights(this.headModel))]);
   }
 
   /** @internal */
   assertUsable(): void {
-    if (this.#disposed || this.base.isDisposed) throw new TransferKitError('disposed', 'this model was disposed; load or train it again to use it');
+    if (this.#disposed || this.base.isDisposed)
+      throw new TransferKitError('disposed', 'this model was disposed; load or train it again to use it');
   }
 
   /** Frees the head, and the base with the last model on it. Idempotent. */
   dispose(): void {
     if (this.#disposed) return;
-    if (this.busy) throw new TransferKitError('bad-option', 'this model is being trained; abort the training and wait for it before dispose()');
+    if (this.busy)
+      throw new TransferKitError('bad-option', 'this model is being trained; abort the training and wait for it before dispose()');
     this.#disposed = true;
     disposeModel(this.headModel);
     if (--this.base.holders === 0) this.base.dispose();
@@ -155,11 +161,14 @@ function isOne(inputs: unknown, branches: number): boolean {
 }
 
 /** Encodes examples of one or more branches: per example, one encoded input a branch. */
-export async function encodeBranches(base: Base<Modality>, branches: number, examples: readonly unknown[]): Promise<EncodedInput[][]> {
+export async function encodeBranches(base: Base, branches: number, examples: readonly unknown[]): Promise<EncodedInput[][]> {
   if (branches === 1) return (await encodeAll(base.parts.processor, examples)).map((encoded) => [encoded]);
   for (const example of examples) {
     if (!Array.isArray(example) || example.length !== branches) {
-      throw new TransferKitError('bad-input', `this head takes ${branches} inputs an example.\n  Received: ${Array.isArray(example) ? `${example.length} inputs` : typeof example}`);
+      throw new TransferKitError(
+        'bad-input',
+        `this head takes ${branches} inputs an example.\n  Received: ${Array.isArray(example) ? `${example.length} inputs` : typeof example}`,
+      );
     }
   }
   const flat = await encodeAll(base.parts.processor, (examples as readonly (readonly unknown[])[]).flat());

@@ -31,7 +31,10 @@ export async function readItem(model: AnyModel, data: Dataset, index: number, ra
 function badItem(id: string, error: TransferKitError): TransferKitError {
   const message = error.message.slice(error.code.length + 2);
   const details = { ...error.details, id };
-  return new TransferKitError(error.code, `${id}: ${message}\n  Fix: mend or remove it, or read the data with onBadItem: 'skip'.`, { cause: error, details });
+  return new TransferKitError(error.code, `${id}: ${message}\n  Fix: mend or remove it, or read the data with onBadItem: 'skip'.`, {
+    cause: error,
+    details,
+  });
 }
 
 async function readOrSkip(model: AnyModel, data: Dataset, index: number, skipped: SkippedItem[]): Promise<ReadItem | undefined> {
@@ -53,6 +56,7 @@ async function readOrSkip(model: AnyModel, data: Dataset, index: number, skipped
  */
 export async function readItems(model: AnyModel, data: Dataset, start: number, end: number, skipped: SkippedItem[]): Promise<ReadItem[]> {
   const items: ReadItem[] = [];
-  for await (const item of inOrder(end - start, (offset) => readOrSkip(model, data, start + offset, skipped))) if (item !== undefined) items.push(item);
+  for await (const item of inOrder(end - start, (offset) => readOrSkip(model, data, start + offset, skipped)))
+    if (item !== undefined) items.push(item);
   return items;
 }

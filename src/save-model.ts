@@ -1,5 +1,4 @@
 import type { LayerVariable } from '@tensorflow/tfjs-layers';
-import type { Modality } from './inputs/input.js';
 import { modelCard, type ModelCardFacts } from './model-card.js';
 import type { AnyModel } from './training/weight-set.js';
 import { version } from './version.js';
@@ -35,7 +34,12 @@ export function savedConfig(model: AnyModel) {
       freeze: base.freeze,
       base: origin,
     },
-    ...(labels === undefined ? {} : { id2label: Object.fromEntries(labels.entries()), label2id: Object.fromEntries([...labels.entries()].map(([id, label]) => [label, id])) }),
+    ...(labels === undefined
+      ? {}
+      : {
+          id2label: Object.fromEntries(labels.entries()),
+          label2id: Object.fromEntries([...labels.entries()].map(([id, label]) => [label, id])),
+        }),
   };
 }
 
@@ -48,11 +52,20 @@ function cardFacts(model: AnyModel, name: string): ModelCardFacts {
   return {
     name,
     modality: base.modality,
-    pipelineTag: head.card.pipelineTag[base.modality as Modality],
+    pipelineTag: head.card.pipelineTag[base.modality],
     branches: head.branches,
     ...(head.card.labels === undefined ? {} : { labels: head.card.labels }),
     base: { family: family.name, ...origin },
-    ...(training === undefined ? {} : { training: { data: training.data, examples: training.plan.examples, classCounts: training.classCounts, recipe: training.plan.decisions } }),
+    ...(training === undefined
+      ? {}
+      : {
+          training: {
+            data: training.data,
+            examples: training.plan.examples,
+            classCounts: training.classCounts,
+            recipe: training.plan.decisions,
+          },
+        }),
     ...(metrics === undefined ? {} : { metrics: { data: metrics.data, count: metrics.count, values: metrics.figures } }),
   };
 }
@@ -75,7 +88,11 @@ export async function savedFiles(model: AnyModel, name: string): Promise<Map<str
 }
 
 /** The last part of a path. */
-const nameOf = (path: string): string => path.replace(/[\\/]+$/, '').split(/[\\/]/).at(-1) ?? path;
+const nameOf = (path: string): string =>
+  path
+    .replace(/[\\/]+$/, '')
+    .split(/[\\/]/)
+    .at(-1) ?? path;
 
 /** Writes a model's folder; see `Model.save`. */
 export async function saveModel(model: AnyModel, path: string): Promise<void> {

@@ -26,9 +26,13 @@ export function savedPart(checkpoint: Checkpoint): SavedModel {
   const complain = (what: string, fix: string): TransferKitError =>
     new TransferKitError('bad-config', `${origin} ${what}.\n  Fix: ${fix}`, { details: { origin } });
   if (saved === undefined) {
-    throw complain('is not a model that TransferKit saved: its config.json has no "transferkit" part', 'load a published checkpoint with loadPretrained');
+    throw complain(
+      'is not a model that TransferKit saved: its config.json has no "transferkit" part',
+      'load a published checkpoint with loadPretrained',
+    );
   }
-  if (saved.format !== 1) throw complain(`has format ${saved.format}; this version reads format 1`, 'install a newer version of transferkit');
+  if (saved.format !== 1)
+    throw complain(`has format ${saved.format}; this version reads format 1`, 'install a newer version of transferkit');
   const missing = ['backbone', 'head', 'input', 'freeze', 'base'].filter((part) => typeof saved[part as keyof SavedModel] !== 'object');
   if (missing.length > 0) throw complain(`lacks ${missing.join(', ')} in its config.json`, 'save the model again');
   return saved;
@@ -37,7 +41,8 @@ export function savedPart(checkpoint: Checkpoint): SavedModel {
 /** Weights under our own names: those of the base, without the head's. */
 const baseTable: WeightTable<JsonObject> = {
   detect: () => true,
-  rows: (_config, names) => [...names].filter((name) => name.startsWith('base/')).map((name) => [name.slice('base/'.length), name, 'copy'] as const),
+  rows: (_config, names) =>
+    [...names].filter((name) => name.startsWith('base/')).map((name) => [name.slice('base/'.length), name, 'copy'] as const),
   ignore: [/^head\//],
 };
 

@@ -46,7 +46,8 @@ export async function untrainedBase<M extends Modality>(family: AnyBackbone<M>, 
   const { config, files = {}, runtime = defaultRuntime } = options;
   const backend = await runtime.chooseBackend(options.backend);
   const origin = `untrained ${family.name}`;
-  const file = (path: string): Promise<Uint8Array | undefined> => Promise.resolve(Object.hasOwn(files, path) ? new TextEncoder().encode(files[path]) : undefined);
+  const file = (path: string): Promise<Uint8Array | undefined> =>
+    Promise.resolve(Object.hasOwn(files, path) ? new TextEncoder().encode(files[path]) : undefined);
   const recipe = options.input ?? (await family.input(config, nothingPublished(origin, file)));
   const processor = await family.processor(recipe, { runtime, file });
   return new Base({ family, config, built: family.build(config), processor, provenance: { origin, revision: 'none' }, runtime, backend });

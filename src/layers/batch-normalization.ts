@@ -27,7 +27,7 @@ type Observer = (mean: tf.Tensor, variance: tf.Tensor) => void;
 
 /** The share of each channel's gradient that mean and variance of the batch take away from the input's gradient. */
 function inputGradient(upstream: tf.Tensor, standard: tf.Tensor, factor: tf.Tensor, sums: { beta: tf.Tensor; gamma: tf.Tensor }): tf.Tensor {
-  const share = 1 / upstream.shape[0]!;
+  const share = 1 / upstream.shape[0];
   const along = tf.add(tf.mul(standard, tf.mul(sums.gamma, share)), tf.mul(sums.beta, share));
   return tf.mul(tf.sub(upstream, along), factor);
 }
@@ -50,7 +50,7 @@ function normalizeByBatch(rows: tf.Tensor2D, gamma: tf.Tensor, beta: tf.Tensor, 
     return {
       value: tf.add(tf.mul(standard, factor), shift),
       gradFunc: (upstream: tf.Tensor, [saved, slope]: tf.Tensor[]) => {
-        const sums = { beta: columnSum(upstream as tf.Tensor2D), gamma: columnSum(tf.mul(upstream, saved!) as tf.Tensor2D) };
+        const sums = { beta: columnSum(upstream as tf.Tensor2D), gamma: columnSum(tf.mul<tf.Tensor2D>(upstream, saved!)) };
         return [inputGradient(upstream, saved!, slope!, sums), sums.gamma, sums.beta];
       },
     };

@@ -10,7 +10,8 @@ export function layerWeights(layer: layers.Layer): [string, LayerVariable][] {
 export function namedWeights(model: LayersModel): Map<string, LayerVariable> {
   const named = new Map<string, LayerVariable>();
   for (const [name, weight] of model.layers.flatMap(layerWeights)) {
-    if (named.has(name)) throw new TransferKitError('bad-config', `two weights of the network are called "${name}"; layer names must be unique`);
+    if (named.has(name))
+      throw new TransferKitError('bad-config', `two weights of the network are called "${name}"; layer names must be unique`);
     named.set(name, weight);
   }
   return named;

@@ -99,7 +99,7 @@ export function runGraph(
   for (const step of stepsFor([...feeds.keys()], wanted)) {
     const inputs = step.inputs.map((input) => values.get(input)!);
     const keywords = { training: options.training(step.layer), random: options.random };
-    const results = step.layer.apply(inputs.length === 1 ? inputs[0]! : inputs, keywords as never) as tf.Tensor | tf.Tensor[];
+    const results = step.layer.apply(inputs.length === 1 ? inputs[0]! : inputs, keywords) as tf.Tensor | tf.Tensor[];
     const outputs = Array.isArray(results) ? results : [results];
     step.outputs.forEach((output, index) => values.set(output, outputs[index]!));
     for (const tensor of step.spent) {

@@ -34,7 +34,9 @@ export const memory = (content: MemoryContent): Source =>
 
 async function openMemory(content: MemoryContent, { runtime }: SourceContext): Promise<Checkpoint> {
   const { config = {}, origin = 'memory', license } = content;
-  const tensors = new Map(content.tensors instanceof Map ? (content.tensors as ReadonlyMap<string, TensorValue>) : Object.entries(content.tensors));
+  const tensors = new Map<string, TensorValue>(
+    content.tensors instanceof Map ? (content.tensors as ReadonlyMap<string, TensorValue>) : Object.entries(content.tensors),
+  );
   const files = new Map(Object.entries(content.files ?? {}).map(([path, file]) => [path, toBytes(file)]));
   for (const [name, value] of tensors) checkTensor(origin, name, value);
   const hashes = await Promise.all([...tensors.values()].map(({ values }) => runtime.sha256(bytesOf(values))));
@@ -42,12 +44,12 @@ async function openMemory(content: MemoryContent, { runtime }: SourceContext): P
   return makeCheckpoint({ origin, license, revision: await runtime.sha256(toBytes(description)) }, config, {
     tensors: new Map([...tensors].map(([name, value]) => [name, infoOf(value)])),
     // A copy: some tfjs backends keep the array that they are given, and the caller may go on writing to his.
-    tensor: async (name) => {
+    tensor: (name) => {
       const value = tensors.get(name);
-      if (value === undefined) throw noSuchTensor(origin, name, tensors.keys());
-      return { shape: value.shape, values: value.values.slice() };
+      if (value === undefined) return Promise.reject(noSuchTensor(origin, name, tensors.keys()));
+      return Promise.resolve({ shape: value.shape, values: value.values.slice() });
     },
-    file: async (path) => files.get(path),
+    file: (path) => Promise.resolve(files.get(path)),
   });
 }
 

@@ -31,7 +31,8 @@ function globalTest(): RegisterTest {
 export function registerCases(suite: string, cases: readonly ConformanceCase[], options: ConformanceOptions): void {
   const test = options.test ?? globalTest();
   const reasons = new Map((options.skip ?? []).flatMap(({ reason, cases: names }) => names.map((name) => [name, reason] as const)));
-  for (const name of reasons.keys()) if (!cases.some((each) => each.name === name)) throw new Error(`skip names "${name}", which is no case of ${suite}`);
+  for (const name of reasons.keys())
+    if (!cases.some((each) => each.name === name)) throw new Error(`skip names "${name}", which is no case of ${suite}`);
   for (const { name, run } of cases) {
     const reason = reasons.get(name);
     if (reason === undefined) test(`${suite}: ${name}`, run);

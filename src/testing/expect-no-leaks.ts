@@ -33,8 +33,12 @@ export async function expectFailure(work: () => unknown, code: string, ...pieces
   } catch (error) {
     caught = error;
   }
-  if (!TransferKitError.isInstance(caught)) throw new Error(`expected a TransferKitError "${code}", received ${caught instanceof Error ? (caught.stack ?? caught.message) : 'no error'}`);
+  if (!TransferKitError.isInstance(caught))
+    throw new Error(
+      `expected a TransferKitError "${code}", received ${caught instanceof Error ? (caught.stack ?? caught.message) : 'no error'}`,
+    );
   if (caught.code !== code) throw new Error(`expected code "${code}", received: ${caught.message}`);
-  for (const piece of pieces) if (!caught.message.includes(piece)) throw new Error(`expected the message to say "${piece}", received: ${caught.message}`);
+  for (const piece of pieces)
+    if (!caught.message.includes(piece)) throw new Error(`expected the message to say "${piece}", received: ${caught.message}`);
   return caught;
 }

@@ -3,7 +3,8 @@ import { runtime as defaultRuntime } from '#runtime';
 import type { AnyBackbone } from '../backbones/backbone.js';
 import { evaluate } from '../evaluate.js';
 import { fineTune } from '../fine-tune.js';
-import { freezeBase, type Unfreeze } from '../freeze-base.js';
+import { freezeBase } from '../freeze-base.js';
+import type { Unfreeze } from '../learning-groups.js';
 import type { JsonObject } from '../json.js';
 import { loadModel } from '../load-model.js';
 import { disposeModel } from '../layers/dispose-model.js';
@@ -15,7 +16,7 @@ import type { AnyModel } from '../training/weight-set.js';
 import { memoryFile } from '../weights/byte-file.js';
 import { openCheckpointFiles } from '../weights/checkpoint-files.js';
 import { applyLayout } from '../weights/layouts.js';
-import { fillModel } from '../weights/fill-model.js';
+import { fillModel, type WeightTable } from '../weights/fill-model.js';
 import { depthMultiplier } from '../weights/weight-mismatch.js';
 import { check, registerCases, type ConformanceCase, type ConformanceOptions } from './conformance.js';
 import { expectFailure, expectNoLeaks } from './expect-no-leaks.js';
@@ -29,12 +30,18 @@ export interface TestBackboneOptions extends ConformanceOptions {
 
 type Values = Map<string, Float32Array>;
 
-const readAll = (weights: ReadonlyMap<string, LayerVariable>): Values => new Map([...weights].map(([name, weight]) => [name, Float32Array.from(weight.read().dataSync())]));
-const sameBits = (a: Float32Array, b: Float32Array): boolean => a.length === b.length && new Uint8Array(a.buffer).every((byte, index) => byte === new Uint8Array(b.buffer)[index]);
+const readAll = (weights: ReadonlyMap<string, LayerVariable>): Values =>
+  new Map([...weights].map(([name, weight]) => [name, Float32Array.from(weight.read().dataSync())]));
+const sameBits = (a: Float32Array, b: Float32Array): boolean =>
+  a.length === b.length && new Uint8Array(a.buffer).every((byte, index) => byte === new Uint8Array(b.buffer)[index]);
 
 /** The groups' names, and for each weight the group it belongs to. */
 function weightGroups(model: AnyModel): Map<string, number> {
-  return new Map(model.base.parts.built.groups.flatMap((group, index) => group.layers.flatMap((layer) => layer.weights.map((weight) => [weight.originalName, index] as const))));
+  return new Map(
+    model.base.parts.built.groups.flatMap((group, index) =>
+      group.layers.flatMap((layer) => layer.weights.map((weight) => [weight.originalName, index] as const)),
+    ),
+  );
 }
 
 async function builds(family: AnyBackbone, runtime: Runtime): Promise<void> {
@@ -42,9 +49,13 @@ async function builds(family: AnyBackbone, runtime: Runtime): Promise<void> {
   const built = family.build(family.tiny.config as JsonObject);
   const grouped = built.groups.flatMap((group) => group.layers);
   check(new Set(grouped).size === grouped.length, 'a layer is in two groups');
-  for (const layer of built.model.layers) check(layer.weights.length === 0 || grouped.includes(layer), `layer "${layer.name}" has weights and is in no group`);
+  for (const layer of built.model.layers)
+    check(layer.weights.length === 0 || grouped.includes(layer), `layer "${layer.name}" has weights and is in no group`);
   check(new Set(built.groups.map((group) => group.name)).size === built.groups.length, 'two groups have one name');
-  check(built.features.pooled.shape.length === 2, `pooled features have shape [${built.features.pooled.shape.join(', ')}], expected [batch, features]`);
+  check(
+    built.features.pooled.shape.length === 2,
+    `pooled features have shape [${built.features.pooled.shape.join(', ')}], expected [batch, features]`,
+  );
   namedWeights(built.model);
   disposeModel(built.model);
 }
@@ -55,15 +66,23 @@ async function fills(family: AnyBackbone, runtime: Runtime): Promise<void> {
     const config = family.tiny.config as JsonObject;
     const { model } = family.build(config);
     const weights = namedWeights(model);
-    const checkpoint = tinyCheckpoint(table, config, weights);
+    const checkpoint = tinyCheckpoint(table as WeightTable<JsonObject>, config, weights);
     await fillModel({ family: family.name, weights, checkpoint, tables: { [layout]: { ...table, detect: () => true } }, config });
     for (const [ours, theirs, axes] of table.rows(config, new Set(checkpoint.tensors.keys()))) {
       const expected = applyLayout(await checkpoint.tensor(theirs), axes, depthMultiplier(weights.get(ours)!.shape))!;
-      check(sameBits(Float32Array.from(weights.get(ours)!.read().dataSync()), Float32Array.from(expected.values)), `${layout}: "${ours}" was not filled from "${theirs}"`);
+      check(
+        sameBits(Float32Array.from(weights.get(ours)!.read().dataSync()), Float32Array.from(expected.values)),
+        `${layout}: "${ours}" was not filled from "${theirs}"`,
+      );
     }
     const [first] = checkpoint.tensors.keys();
     const lacking = { ...checkpoint, tensors: new Map([...checkpoint.tensors].filter(([name]) => name !== first)) };
-    await expectFailure(() => fillModel({ family: family.name, weights, checkpoint: lacking, tables: { [layout]: { ...table, detect: () => true } }, config }), 'weight-mismatch', first!);
+    await expectFailure(
+      () =>
+        fillModel({ family: family.name, weights, checkpoint: lacking, tables: { [layout]: { ...table, detect: () => true } }, config }),
+      'weight-mismatch',
+      first!,
+    );
     disposeModel(model);
   }
 }
@@ -111,14 +130,27 @@ async function frozenStaysFrozen(family: AnyBackbone, runtime: Runtime): Promise
     freezeBase(model.base, { unfreeze, normalization });
     const learns = model.base.freeze.learns;
     const before = readAll(model.base.weights());
-    await fineTune(model, tinySamples(family) as never, { epochs: 1, headEpochs: 1, batchSize: 4, validation: 0, progress: false, learningRate: 0.01, weightDecay: 0.1 });
+    await fineTune(model, tinySamples(family) as never, {
+      epochs: 1,
+      headEpochs: 1,
+      batchSize: 4,
+      validation: 0,
+      progress: false,
+      learningRate: 0.01,
+      weightDecay: 0.1,
+    });
     const groupOf = weightGroups(model);
-    const trained = new Set(model.base.parts.built.model.layers.flatMap((layer) => layer.trainableWeights.map((weight) => weight.originalName)));
+    const trained = new Set(
+      model.base.parts.built.model.layers.flatMap((layer) => layer.trainableWeights.map((weight) => weight.originalName)),
+    );
     for (const [name, after] of readAll(model.base.weights())) {
       const same = sameBits(before.get(name)!, after);
       const mayMove = learns[groupOf.get(name)!]!;
       check(mayMove || same, `freezing ${mode}: frozen weight "${name}" changed`);
-      check(!mayMove || !same || !trained.has(name) || after.every((value) => value === 0), `freezing ${mode}: learning weight "${name}" did not change`);
+      check(
+        !mayMove || !same || !trained.has(name) || after.every((value) => value === 0),
+        `freezing ${mode}: learning weight "${name}" did not change`,
+      );
       check(mayMove || normalization === 'batch' || trained.has(name) || same, `freezing ${mode}: statistics "${name}" moved`);
     }
     model.dispose();
@@ -128,7 +160,15 @@ async function frozenStaysFrozen(family: AnyBackbone, runtime: Runtime): Promise
 async function overfits(family: AnyBackbone, runtime: Runtime): Promise<void> {
   const model = await tinyModel(family, runtime);
   const data = tinySamples(family);
-  await fineTune(model, data as never, { unfreeze: 'all', epochs: 60, headEpochs: 20, batchSize: 8, learningRate: 0.01, validation: 0, progress: false });
+  await fineTune(model, data as never, {
+    unfreeze: 'all',
+    epochs: 60,
+    headEpochs: 20,
+    batchSize: 8,
+    learningRate: 0.01,
+    validation: 0,
+    progress: false,
+  });
   const { metrics } = await evaluate(model, data as never);
   model.dispose();
   check(metrics['accuracy'] === 1, `eight samples could not be learnt by heart: accuracy ${metrics['accuracy']}`);
@@ -137,7 +177,16 @@ async function overfits(family: AnyBackbone, runtime: Runtime): Promise<void> {
 async function sameSeedSameCurve(family: AnyBackbone, runtime: Runtime): Promise<void> {
   const curve = async (seed: number): Promise<string> => {
     const model = await tinyModel(family, runtime);
-    const { history } = await fineTune(model, tinySamples(family) as never, { unfreeze: 'all', epochs: 3, headEpochs: 1, batchSize: 4, learningRate: 0.005, validation: 0, seed, progress: false });
+    const { history } = await fineTune(model, tinySamples(family) as never, {
+      unfreeze: 'all',
+      epochs: 3,
+      headEpochs: 1,
+      batchSize: 4,
+      learningRate: 0.005,
+      validation: 0,
+      seed,
+      progress: false,
+    });
     model.dispose();
     return JSON.stringify(history.epochs.map((epoch) => epoch.loss));
   };
@@ -154,7 +203,7 @@ async function leaksNothing(family: AnyBackbone, runtime: Runtime): Promise<void
     await fineTune(model, data as never, { unfreeze: { last: 1 }, epochs: 2, headEpochs: 1, validation: 0.5, progress: false });
     await evaluate(model, data as never);
     await model.predict(data.items[0]!.input);
-    await model.embed(data.items.map((item) => item.input));
+    await model.embed(data.items.map((item) => item.input) as never);
     model.dispose();
   });
 }
@@ -196,4 +245,3 @@ export function backboneCases(family: AnyBackbone, runtime: Runtime = defaultRun
 export function testBackbone(family: AnyBackbone, options: TestBackboneOptions = {}): void {
   registerCases(family.name, backboneCases(family, options.runtime), options);
 }
-

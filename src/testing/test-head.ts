@@ -6,6 +6,7 @@ import type { AnyBackbone } from '../backbones/backbone.js';
 import { evaluate } from '../evaluate.js';
 import { fineTune } from '../fine-tune.js';
 import type { AnyHead, HeadDefinition } from '../heads/head.js';
+import type { JsonObject } from '../json.js';
 import type { Runtime } from '../runtimes/runtime.js';
 import type { AnyModel } from '../training/weight-set.js';
 import { check, registerCases, type ConformanceCase, type ConformanceOptions } from './conformance.js';
@@ -43,7 +44,15 @@ async function learns(samples: HeadSamples, runtime: Runtime): Promise<void> {
   const model = await headed(samples, runtime);
   const data = dataOf(samples);
   const before = (await evaluate(model, data)).metrics['loss']!;
-  await fineTune(model, data, { unfreeze: 'all', epochs: 40, headEpochs: 20, batchSize: 8, learningRate: 0.01, validation: 0, progress: false });
+  await fineTune(model, data, {
+    unfreeze: 'all',
+    epochs: 40,
+    headEpochs: 20,
+    batchSize: 8,
+    learningRate: 0.01,
+    validation: 0,
+    progress: false,
+  });
   const report = await evaluate(model, data);
   model.dispose();
   check(report.count === data.length, `the report speaks of ${report.count} examples, there are ${data.length}`);
@@ -53,11 +62,11 @@ async function learns(samples: HeadSamples, runtime: Runtime): Promise<void> {
 
 async function restores(samples: HeadSamples, runtime: Runtime): Promise<void> {
   const head = samples.make();
-  const again = samples.definition.restore(JSON.parse(JSON.stringify(head.config)));
+  const again = samples.definition.restore(JSON.parse(JSON.stringify(head.config)) as JsonObject);
   check(again.name === samples.definition.name && again.name === head.name, 'the head and its definition have different names');
   check(JSON.stringify(again.config) === JSON.stringify(head.config), 'a restored head has another config');
   await expectFailure(() => samples.definition.restore({ nonsense: true }), 'bad-config');
-  void runtime;
+  await runtime.chooseBackend();
 }
 
 /** The loss of each example must not depend on the others in its batch. */
@@ -68,7 +77,10 @@ async function lossIsPerExample(samples: HeadSamples, runtime: Runtime): Promise
   let sum = 0;
   for (const item of data.items) sum += (await evaluate(model, { ...dataOf(samples), items: [item], length: 1 })).metrics['loss']!;
   model.dispose();
-  check(Math.abs(sum / data.length - together) < 1e-4 * Math.max(1, together), `the mean loss is ${together} in one batch and ${sum / data.length} one by one`);
+  check(
+    Math.abs(sum / data.length - together) < 1e-4 * Math.max(1, together),
+    `the mean loss is ${together} in one batch and ${sum / data.length} one by one`,
+  );
 }
 
 async function predictsPlainData(samples: HeadSamples, runtime: Runtime): Promise<void> {
@@ -84,7 +96,11 @@ async function predictsPlainData(samples: HeadSamples, runtime: Runtime): Promis
 async function refusesBadTargets(samples: HeadSamples, runtime: Runtime): Promise<void> {
   const model = await headed(samples, runtime);
   const [input] = samples.examples;
-  const data = createDataset({ modality: samples.backbone.modality, items: [{ id: 'the-bad-one', input: input!.input as never, target: samples.badTarget }], origin: 'samples' });
+  const data = createDataset({
+    modality: samples.backbone.modality,
+    items: [{ id: 'the-bad-one', input: input!.input as never, target: samples.badTarget }],
+    origin: 'samples',
+  });
   await expectFailure(() => evaluate(model, data), 'bad-data', 'the-bad-one');
   model.dispose();
 }

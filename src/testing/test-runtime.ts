@@ -21,15 +21,28 @@ async function backendLearns(runtime: Runtime, name?: string): Promise<void> {
   const choice = await runtime.chooseBackend(name);
   check(name === undefined || choice.backend === name, `asked for ${name}, received ${choice.backend}`);
   check(tf.getBackend() === choice.backend, `tfjs runs on ${tf.getBackend()}, the runtime says ${choice.backend}`);
-  check(choice.trials.some((trial) => trial.chosen && trial.reason !== ''), 'the choice gives no reason');
-  const gradient = tf.tidy(() => tf.grad((x: tf.Tensor) => tf.sum(tf.square(x)))(tf.tensor1d([1, 2, 3])).dataSync());
+  check(
+    choice.trials.some((trial) => trial.chosen && trial.reason !== ''),
+    'the choice gives no reason',
+  );
+  const gradient = tf.tidy(() =>
+    tf
+      .grad((x: tf.Tensor) => tf.sum(tf.square(x)))(tf.tensor1d([1, 2, 3]))
+      .dataSync(),
+  );
   check([...gradient].join() === '2,4,6', `the gradient of a sum of squares is wrong on ${choice.backend}: ${[...gradient].join(', ')}`);
   check(runtime.describe().includes(choice.backend), 'describe() does not name the backend');
 }
 
 async function foldersAppearWhole(runtime: Runtime, folder: string): Promise<void> {
   const path = runtime.joinPath(folder, 'model');
-  await runtime.writeFolder(path, new Map([['a.txt', text('first')], ['b.txt', text('old')]]));
+  await runtime.writeFolder(
+    path,
+    new Map([
+      ['a.txt', text('first')],
+      ['b.txt', text('old')],
+    ]),
+  );
   await runtime.writeFolder(path, new Map([['a.txt', text('second')]]));
   const names = (await runtime.listFolder(path))?.map((entry) => entry.name);
   check(names?.join() === 'a.txt', `a folder that was written again holds ${names?.join(', ')}`);
@@ -47,7 +60,10 @@ async function absenceIsUndefined(runtime: Runtime, folder: string): Promise<voi
 
 async function decodesPictures(runtime: Runtime, picture: NonNullable<TestRuntimeOptions['picture']>): Promise<void> {
   const image = await runtime.decodeImage(picture.bytes, 'picture', limits);
-  check(image.width === picture.width && image.height === picture.height, `expected ${picture.width} x ${picture.height}, received ${image.width} x ${image.height}`);
+  check(
+    image.width === picture.width && image.height === picture.height,
+    `expected ${picture.width} x ${picture.height}, received ${image.width} x ${image.height}`,
+  );
   check(image.data.length === image.width * image.height * 3, 'pixels are not RGB');
   await expectFailure(() => runtime.decodeImage(text('not a picture'), 'words.jpg', limits), 'corrupt-file', 'words.jpg');
   await expectFailure(() => runtime.decodeImage(picture.bytes, 'large.jpg', { ...limits, maxPixels: 1 }), 'too-large', 'large.jpg');
@@ -64,7 +80,12 @@ export function runtimeCases(runtime: Runtime, { folder, picture, backends = [] 
   return [
     { name: 'chooses a backend that learns', run: () => backendLearns(runtime) },
     ...backends.map((name) => ({ name: `can be told to use ${name}`, run: () => backendLearns(runtime, name) })),
-    { name: 'refuses an unknown backend by name', run: async () => void (await expectFailure(() => runtime.chooseBackend('abacus'), 'unknown-name', 'abacus')) },
+    {
+      name: 'refuses an unknown backend by name',
+      run: async () => {
+        await expectFailure(() => runtime.chooseBackend('abacus'), 'unknown-name', 'abacus');
+      },
+    },
     { name: 'hashes', run: () => hashes(runtime) },
     ...(folder === undefined
       ? []
@@ -72,7 +93,9 @@ export function runtimeCases(runtime: Runtime, { folder, picture, backends = [] 
           { name: 'folders appear whole and are replaced whole', run: () => foldersAppearWhole(runtime, folder) },
           { name: 'what is not there is undefined', run: () => absenceIsUndefined(runtime, folder) },
         ]),
-    ...(picture === undefined ? [] : [{ name: 'decodes pictures, and refuses what is none or too large', run: () => decodesPictures(runtime, picture) }]),
+    ...(picture === undefined
+      ? []
+      : [{ name: 'decodes pictures, and refuses what is none or too large', run: () => decodesPictures(runtime, picture) }]),
   ];
 }
 

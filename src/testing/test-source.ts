@@ -25,9 +25,18 @@ async function tensorsAreAsAnnounced(checkpoint: Checkpoint): Promise<void> {
   check(checkpoint.tensors.size > 0, 'the checkpoint has no tensors');
   for (const [name, info] of checkpoint.tensors) {
     const value = await checkpoint.tensor(name);
-    check(value.shape.join() === info.shape.join(), `"${name}" was announced as [${info.shape.join(', ')}] and read as [${value.shape.join(', ')}]`);
-    check(value.values.length === elementCount(info.shape), `"${name}" has ${value.values.length} values for shape [${info.shape.join(', ')}]`);
-    check(value.values instanceof (info.dtype.startsWith('F') || info.dtype === 'BF16' ? Float32Array : Int32Array), `"${name}" (${info.dtype}) has values of the wrong kind`);
+    check(
+      value.shape.join() === info.shape.join(),
+      `"${name}" was announced as [${info.shape.join(', ')}] and read as [${value.shape.join(', ')}]`,
+    );
+    check(
+      value.values.length === elementCount(info.shape),
+      `"${name}" has ${value.values.length} values for shape [${info.shape.join(', ')}]`,
+    );
+    check(
+      value.values instanceof (info.dtype.startsWith('F') || info.dtype === 'BF16' ? Float32Array : Int32Array),
+      `"${name}" (${info.dtype}) has values of the wrong kind`,
+    );
   }
 }
 
@@ -59,15 +68,36 @@ async function leavesNoTensor({ runtime }: SourceContext, work: () => Promise<vo
 }
 
 /** The cases of the source contract. */
-export function sourceCases(source: Source, { context = { runtime: defaultRuntime }, companion }: TestSourceOptions = {}): ConformanceCase[] {
+export function sourceCases(
+  source: Source,
+  { context = { runtime: defaultRuntime }, companion }: TestSourceOptions = {},
+): ConformanceCase[] {
   const use = (work: (checkpoint: Checkpoint) => Promise<void>) => () => opened(source, context, work);
   return [
     { name: 'every tensor is as announced', run: use(tensorsAreAsAnnounced) },
     { name: 'readings are independent', run: use(readingsAreIndependent) },
-    { name: 'an unknown tensor is refused by name', run: use(async (checkpoint) => void (await expectFailure(() => checkpoint.tensor('no/such/tensor'), 'not-found', 'no/such/tensor'))) },
-    { name: 'a file that is not there is undefined', run: use(async (checkpoint) => check((await checkpoint.file('no-such-file.txt')) === undefined, 'a missing file was found')) },
-    { name: 'a path out of the checkpoint is undefined', run: use(async (checkpoint) => check((await checkpoint.file('../package.json')) === undefined, 'a path led out of the checkpoint')) },
-    ...(companion === undefined ? [] : [{ name: 'companion files are read', run: use(async (checkpoint) => check(((await checkpoint.file(companion))?.length ?? 0) > 0, `"${companion}" was not found`)) }]),
+    {
+      name: 'an unknown tensor is refused by name',
+      run: use(async (checkpoint) => {
+        await expectFailure(() => checkpoint.tensor('no/such/tensor'), 'not-found', 'no/such/tensor');
+      }),
+    },
+    {
+      name: 'a file that is not there is undefined',
+      run: use(async (checkpoint) => check((await checkpoint.file('no-such-file.txt')) === undefined, 'a missing file was found')),
+    },
+    {
+      name: 'a path out of the checkpoint is undefined',
+      run: use(async (checkpoint) => check((await checkpoint.file('../package.json')) === undefined, 'a path led out of the checkpoint')),
+    },
+    ...(companion === undefined
+      ? []
+      : [
+          {
+            name: 'companion files are read',
+            run: use(async (checkpoint) => check(((await checkpoint.file(companion))?.length ?? 0) > 0, `"${companion}" was not found`)),
+          },
+        ]),
     { name: 'same content, same revision', run: () => sameContentSameRevision(source, context) },
     { name: 'closing is final and may be repeated', run: () => closingIsFinal(source, context) },
     { name: 'leaves no tensor', run: () => leavesNoTensor(context, use(tensorsAreAsAnnounced)) },

@@ -7,7 +7,12 @@ import { elementCount, type TensorValue } from '../weights/tensor-value.js';
 
 /** Shapes that could become ours under a layout; the right one is found by trying. */
 const candidates = ([a = 1, b = 1, c = 1, d = 1]: readonly number[], rank: number): number[][] =>
-  rank === 4 ? [[d, c, a, b], [c * d, 1, a, b]] : [[b, a]];
+  rank === 4
+    ? [
+        [d, c, a, b],
+        [c * d, 1, a, b],
+      ]
+    : [[b, a]];
 
 /** The published shape that a layout turns into ours. */
 function publishedShape(ours: readonly number[], layout: AxisLayout): number[] {

@@ -26,7 +26,10 @@ function reseed(base: Base, seed: number): void {
     if (shape.length < 2) continue;
     const fanIn = elementCount(shape) / shape[shape.length - 1]!;
     const scale = Math.sqrt(3 / Math.max(1, Math.min(fanIn, 64)));
-    const tensor = tf.tensor(Float32Array.from({ length: elementCount(shape) }, () => (random.next() * 2 - 1) * scale), shape);
+    const tensor = tf.tensor(
+      Float32Array.from({ length: elementCount(shape) }, () => (random.next() * 2 - 1) * scale),
+      shape,
+    );
     weight.write(tensor);
     tensor.dispose();
   }

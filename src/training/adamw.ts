@@ -27,7 +27,12 @@ export const emptySlots = (weight: tf.Tensor): AdamSlots => ({ mean: tf.zerosLik
  * One AdamW update, as a pure function. Call inside `tf.tidy`.
  * @source Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019; the order of operations is PyTorch's
  */
-export function adamw(weight: tf.Tensor, slots: AdamSlots, gradient: tf.Tensor, settings: AdamSettings): { weight: tf.Tensor; slots: AdamSlots } {
+export function adamw(
+  weight: tf.Tensor,
+  slots: AdamSlots,
+  gradient: tf.Tensor,
+  settings: AdamSettings,
+): { weight: tf.Tensor; slots: AdamSlots } {
   const mean = tf.add(tf.mul(slots.mean, beta1), tf.mul(gradient, 1 - beta1));
   const square = tf.add(tf.mul(slots.square, beta2), tf.mul(tf.square(gradient), 1 - beta2));
   const denominator = tf.add(tf.div(tf.sqrt(square), Math.sqrt(1 - beta2 ** settings.step)), epsilon);

@@ -14,7 +14,9 @@ export function shuffledBatches(lengths: readonly number[], batchSize: number, r
   for (let start = 0; start < order.length; start += stretch) {
     sorted.push(...order.slice(start, start + stretch).sort((a, b) => lengths[a]! - lengths[b]!));
   }
-  const batches = Array.from({ length: Math.ceil(sorted.length / batchSize) }, (_, index) => sorted.slice(index * batchSize, (index + 1) * batchSize));
+  const batches = Array.from({ length: Math.ceil(sorted.length / batchSize) }, (_, index) =>
+    sorted.slice(index * batchSize, (index + 1) * batchSize),
+  );
   return [...random.permutation(batches.length)].map((index) => batches[index]!);
 }
 

@@ -2,7 +2,7 @@ import type { SymbolicTensor } from '@tensorflow/tfjs-layers';
 import type { Dataset, SkippedItem } from '../data/dataset.js';
 import { TransferKitError } from '../errors.js';
 import { runExamples } from '../inference.js';
-import type { EncodedArray, Modality } from '../inputs/input.js';
+import type { EncodedArray } from '../inputs/input.js';
 import { borderTensors } from '../layers/cut-graph.js';
 import type { Random } from '../random.js';
 import { readItem, readItems, type ReadItem } from '../read-items.js';
@@ -66,7 +66,7 @@ class Store implements FeatureStore {
 
   constructor(
     private readonly model: AnyModel,
-    private readonly data: Dataset<Modality>,
+    private readonly data: Dataset,
     readonly firstGroup: number,
     private readonly options: StoreOptions,
   ) {
@@ -87,7 +87,10 @@ class Store implements FeatureStore {
     }
     if (this.count > 0) return;
     const first = this.skipped[0];
-    throw new TransferKitError('bad-data', `no example of ${this.data.origin} could be read; ${this.skipped.length} were skipped.\n  First: ${first?.id}: ${first?.reason}`);
+    throw new TransferKitError(
+      'bad-data',
+      `no example of ${this.data.origin} could be read; ${this.skipped.length} were skipped.\n  First: ${first?.id}: ${first?.reason}`,
+    );
   }
 
   async read(indices: readonly number[]): Promise<StoredExample[]> {
@@ -115,14 +118,20 @@ class Store implements FeatureStore {
     const { built, processor } = this.model.base.parts;
     const { branches } = this.model.head;
     const inputs = items.flatMap((item) => item.branches);
-    const rows = await runExamples({ tensors: built.model.inputs, padding: processor.padding }, inputs, bordersOf(this.model, this.firstGroup));
+    const rows = await runExamples(
+      { tensors: built.model.inputs, padding: processor.padding },
+      inputs,
+      bordersOf(this.model, this.firstGroup),
+    );
     return items.map((item, index) => ({ branches: rows.slice(index * branches, (index + 1) * branches), target: item.target }));
   }
 
   #assertNotAborted(): void {
     const { signal } = this.options;
     if (!signal?.aborted) return;
-    throw new TransferKitError('aborted', 'stopped while features were computed; nothing was trained and the model is as it was', { cause: signal.reason });
+    throw new TransferKitError('aborted', 'stopped while features were computed; nothing was trained and the model is as it was', {
+      cause: signal.reason,
+    });
   }
 }
 
@@ -133,7 +142,7 @@ class Store implements FeatureStore {
  * @param firstGroup the border: groups before it are computed ahead
  * @throws TransferKitError `aborted`; `bad-data` when no example is left; what a bad item raises, with its id
  */
-export async function createFeatureStore(model: AnyModel, data: Dataset<Modality>, firstGroup: number, options: StoreOptions): Promise<FeatureStore> {
+export async function createFeatureStore(model: AnyModel, data: Dataset, firstGroup: number, options: StoreOptions): Promise<FeatureStore> {
   const store = new Store(model, data, firstGroup, options);
   await store.fill();
   return store;
@@ -148,12 +157,19 @@ export async function advanceStore(model: AnyModel, store: FeatureStore, firstGr
   for (let from = 0; from < store.count; from += chunkSize) {
     const indices = Array.from({ length: Math.min(chunkSize, store.count - from) }, (_, offset) => from + offset);
     const stored = await store.read(indices);
-    const inputs = stored.flatMap((example, offset) => example.branches.map((arrays) => ({ arrays, length: store.lengths[from + offset]! })));
+    const inputs = stored.flatMap((example, offset) =>
+      example.branches.map((arrays) => ({ arrays, length: store.lengths[from + offset]! })),
+    );
     const rows = await runExamples(start, inputs, wanted);
     const { branches } = model.head;
     stored.forEach(({ target }, offset) => examples.push({ branches: rows.slice(offset * branches, (offset + 1) * branches), target }));
   }
-  return { ...pick(store), firstGroup, kept: examples.length, read: (indices) => Promise.resolve(indices.map((index) => examples[index]!)) };
+  return {
+    ...pick(store),
+    firstGroup,
+    kept: examples.length,
+    read: (indices) => Promise.resolve(indices.map((index) => examples[index]!)),
+  };
 }
 
 const pick = ({ count, targets, lengths, ids, skipped }: FeatureStore) => ({ count, targets, lengths, ids, skipped });

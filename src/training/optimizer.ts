@@ -16,7 +16,8 @@ export interface OptimizerOptions {
 }
 
 /** Length of all gradients together, as a scalar tensor. */
-const globalNorm = (gradients: readonly tf.Tensor[]): tf.Tensor => tf.sqrt(tf.addN(gradients.map((gradient) => tf.sum(tf.square(gradient)))));
+const globalNorm = (gradients: readonly tf.Tensor[]): tf.Tensor =>
+  tf.sqrt(tf.addN(gradients.map((gradient) => tf.sum(tf.square(gradient)))));
 
 /** AdamW over a set of weights. It owns its slots. */
 export class Optimizer {

@@ -1,7 +1,7 @@
 import type { NormalizationMode } from '../base.js';
 import type { Dataset } from '../data/dataset.js';
 import { TransferKitError } from '../errors.js';
-import type { Unfreeze } from '../freeze-base.js';
+import type { Unfreeze } from '../learning-groups.js';
 import type { Modality } from '../inputs/input.js';
 import { unknownName } from '../nearest-name.js';
 import type { ProgressEvent } from './progress.js';
@@ -67,7 +67,15 @@ const ranges: readonly (readonly [keyof FineTuneOptions, (value: number) => bool
 ];
 
 const known: readonly string[] = [
-  'validation', 'unfreeze', 'normalization', 'learningRate', 'classWeights', 'earlyStopping', 'signal', 'onProgress', 'progress',
+  'validation',
+  'unfreeze',
+  'normalization',
+  'learningRate',
+  'classWeights',
+  'earlyStopping',
+  'signal',
+  'onProgress',
+  'progress',
   ...ranges.map(([name]) => name),
 ];
 
@@ -88,7 +96,9 @@ export function checkOptions(options: FineTuneOptions): void {
   }
   if (options.learningRate !== undefined) checkRates(options.learningRate);
   const { validation } = options;
-  if (typeof validation === 'number' && !(validation >= 0 && validation < 1)) throw invalid('validation', 'a data set, or a fraction from 0 to below 1', validation);
+  if (typeof validation === 'number' && !(validation >= 0 && validation < 1))
+    throw invalid('validation', 'a data set, or a fraction from 0 to below 1', validation);
   const patience = options.earlyStopping ? options.earlyStopping.patience : undefined;
-  if (patience !== undefined && !(Number.isInteger(patience) && patience >= 1)) throw invalid('earlyStopping.patience', 'a whole number from 1 on', patience);
+  if (patience !== undefined && !(Number.isInteger(patience) && patience >= 1))
+    throw invalid('earlyStopping.patience', 'a whole number from 1 on', patience);
 }

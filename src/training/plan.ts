@@ -1,5 +1,4 @@
 import type { Base, FreezeState } from '../base.js';
-import type { Modality } from '../inputs/input.js';
 import type { FineTuneOptions } from './options.js';
 
 /** One stretch of training with one set of learning layers. */
@@ -32,12 +31,12 @@ export interface TrainingPlan {
   /** Each decision in plain words. */
   readonly decisions: readonly string[];
   /** The plan as text for a person. */
-  describe(): string;
+  readonly describe: () => string;
 }
 
 /** What the plan is made from. */
 export interface PlanFacts {
-  readonly base: Base<Modality>;
+  readonly base: Base;
   readonly options: FineTuneOptions;
   readonly train: number;
   readonly validation: number;
@@ -66,13 +65,29 @@ function ratesFor(options: FineTuneOptions, fallback: { head: number; base: numb
 /** A linear head on hundreds of standardised features overfits; strong decay serves it as the penalty serves a logistic regression. */
 function headPhase({ freeze, options, train }: PlanFacts, epochs: number): PhasePlan {
   const learns = freeze.learns.map(() => false);
-  return { name: 'head', learns, firstGroup: learns.length, epochs, batchSize: options.batchSize ?? batchFor(train, 64), weightDecay: options.weightDecay ?? 1, rates: ratesFor(options, { head: 1e-3, base: 0 }) };
+  return {
+    name: 'head',
+    learns,
+    firstGroup: learns.length,
+    epochs,
+    batchSize: options.batchSize ?? batchFor(train, 64),
+    weightDecay: options.weightDecay ?? 1,
+    rates: ratesFor(options, { head: 1e-3, base: 0 }),
+  };
 }
 
 function fineTunePhase({ freeze, options, train, base }: PlanFacts): PhasePlan {
   const rates = ratesFor(options, { head: 1e-3, base: base.parts.family.fineTuningRate ?? 1e-4 });
   const batchSize = options.batchSize ?? batchFor(train, 16);
-  return { name: 'fine-tune', learns: freeze.learns, firstGroup: freeze.learns.indexOf(true), epochs: options.epochs ?? 3, batchSize, weightDecay: options.weightDecay ?? 0.01, rates };
+  return {
+    name: 'fine-tune',
+    learns: freeze.learns,
+    firstGroup: freeze.learns.indexOf(true),
+    epochs: options.epochs ?? 3,
+    batchSize,
+    weightDecay: options.weightDecay ?? 0.01,
+    rates,
+  };
 }
 
 /** Epochs of a head on cached features: they cost next to nothing, so there are enough for early stopping to choose from. */
@@ -88,7 +103,12 @@ function phasesFor(facts: PlanFacts): PhasePlan[] {
 function phaseWords(facts: PlanFacts, phase: PhasePlan): string {
   const names = facts.base.groups.map((group) => group.name);
   const learning = names.filter((_, index) => phase.learns[index]);
-  const what = learning.length === 0 ? 'the head alone' : learning.length === names.length ? 'the head and the whole base' : `the head and ${learning.join(', ')}`;
+  const what =
+    learning.length === 0
+      ? 'the head alone'
+      : learning.length === names.length
+        ? 'the head and the whole base'
+        : `the head and ${learning.join(', ')}`;
   const rates = learning.length === 0 ? `${phase.rates.head}` : `${phase.rates.head} (head), ${phase.rates.base} (base)`;
   return `${phase.name}: ${what} for up to ${plural(phase.epochs, 'epoch')}, ${phase.batchSize} examples a step, AdamW with peak rate ${rates} and decay ${phase.weightDecay}, warm-up then cosine`;
 }
@@ -97,17 +117,38 @@ function cacheWords(facts: PlanFacts, phases: readonly PhasePlan[]): string {
   const first = phases[phases.length - 1]!.firstGroup;
   const names = facts.base.groups.map((group) => group.name);
   if (first === 0) return 'the whole base learns, so it runs at every step and no features are cached';
-  const cut = first === names.length ? 'the base is frozen: it' : `${names.slice(0, first).length === 1 ? names[0] : `${names[0]} to ${names[first - 1]}`} are frozen: this part`;
+  const cut =
+    first === names.length
+      ? 'the base is frozen: it'
+      : `${names.slice(0, first).length === 1 ? names[0] : `${names[0]} to ${names[first - 1]}`} are frozen: this part`;
   return `${cut} runs once per example and its outputs are cached in memory (up to ${Math.round((facts.options.cacheBytes ?? defaultCacheBytes) / 2 ** 20)} MiB); only what is behind trains`;
 }
 
 function decisionsFor(facts: PlanFacts, phases: readonly PhasePlan[], stopping: TrainingPlan['earlyStopping']): string[] {
   const { options, freeze, train, validation } = facts;
-  const words = [`${plural(train, 'training example')}, ${plural(validation, 'validation example')}: ${facts.validationReason}`, cacheWords(facts, phases), ...phases.map((phase) => phaseWords(facts, phase))];
-  if (freeze.learns.includes(true)) words.push(freeze.normalization === 'inference' ? 'normalisation keeps the statistics of the checkpoint' : 'normalisation of learning groups uses and updates batch statistics');
+  const words = [
+    `${plural(train, 'training example')}, ${plural(validation, 'validation example')}: ${facts.validationReason}`,
+    cacheWords(facts, phases),
+    ...phases.map((phase) => phaseWords(facts, phase)),
+  ];
+  if (freeze.learns.includes(true))
+    words.push(
+      freeze.normalization === 'inference'
+        ? 'normalisation keeps the statistics of the checkpoint'
+        : 'normalisation of learning groups uses and updates batch statistics',
+    );
   if (phases.length > 1) words.push('the head is trained first, so that its random start does not damage the pretrained layers');
-  words.push(stopping === null ? 'no early stopping: every epoch runs and the last weights are kept' : `stops a phase after ${plural(stopping.patience, 'epoch')} without a better validation ${stopping.monitor}, and restores the best weights`);
-  if (options.classWeights !== undefined) words.push(options.classWeights === 'balanced' ? 'rare classes weigh more in the loss (balanced)' : `class weights ${JSON.stringify(options.classWeights)}`);
+  words.push(
+    stopping === null
+      ? 'no early stopping: every epoch runs and the last weights are kept'
+      : `stops a phase after ${plural(stopping.patience, 'epoch')} without a better validation ${stopping.monitor}, and restores the best weights`,
+  );
+  if (options.classWeights !== undefined)
+    words.push(
+      options.classWeights === 'balanced'
+        ? 'rare classes weigh more in the loss (balanced)'
+        : `class weights ${JSON.stringify(options.classWeights)}`,
+    );
   if (options.labelSmoothing) words.push(`label smoothing ${options.labelSmoothing}`);
   return words;
 }

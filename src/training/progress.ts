@@ -16,7 +16,9 @@ export interface ProgressEvent {
 }
 
 const show = (figures: Readonly<Record<string, number>>): string =>
-  Object.entries(figures).map(([name, value]) => `${name} ${value < 0.001 ? value.toExponential(1) : value.toFixed(3)}`).join('  ');
+  Object.entries(figures)
+    .map(([name, value]) => `${name} ${value < 0.001 ? value.toExponential(1) : value.toFixed(3)}`)
+    .join('  ');
 
 /** A function that tells both the caller and the person at the terminal. `stop` must be called at the end. */
 export function progressReporter(runtime: Runtime, listener: ((event: ProgressEvent) => void) | undefined, visible: boolean) {
@@ -31,7 +33,10 @@ export function progressReporter(runtime: Runtime, listener: ((event: ProgressEv
       display = runtime.progress(wanted);
       title = wanted;
     }
-    display?.update(event.done / event.total, event.epoch === 0 ? `${event.done}/${event.total}` : `epoch ${event.epoch}  ${show(event.figures)}`);
+    display?.update(
+      event.done / event.total,
+      event.epoch === 0 ? `${event.done}/${event.total}` : `epoch ${event.epoch}  ${show(event.figures)}`,
+    );
   };
   return { report, stop: () => display?.stop() };
 }

@@ -63,7 +63,12 @@ export class StepFunction {
   }
 
   /** One step: forwards, backwards, and every weight moved. Gives the figures from before the move. */
-  async train(examples: readonly StoredExample[], weights: readonly number[], optimizer: Optimizer, rates: StepRates): Promise<BatchFigures> {
+  async train(
+    examples: readonly StoredExample[],
+    weights: readonly number[],
+    optimizer: Optimizer,
+    rates: StepRates,
+  ): Promise<BatchFigures> {
     const batch = this.#collate(examples, weights);
     const figures = disposeAfter(tensorsOf(batch), () => this.#learn(batch, optimizer, rates));
     return readFigures(figures);
@@ -75,9 +80,11 @@ export class StepFunction {
     const { value, grads } = tf.variableGrads(() => {
       const outputs = this.#forward(batch, this.#training, this.#headTraining);
       figures = tf.keep(this.#figures(batch, outputs));
-      return tf.mean(this.#losses(batch, outputs)) as tf.Scalar;
+      return tf.mean<tf.Scalar>(this.#losses(batch, outputs));
     }, variables);
-    const byVariable = new Map(variables.flatMap((variable) => (grads[variable.name] == null ? [] : [[variable, grads[variable.name]!] as const])));
+    const byVariable = new Map(
+      variables.flatMap((variable) => (grads[variable.name] == null ? [] : [[variable, grads[variable.name]!] as const])),
+    );
     disposeAfter([value, ...byVariable.values()], () => optimizer.apply(byVariable, rates));
     return figures;
   }
@@ -87,7 +94,9 @@ export class StepFunction {
   }
 
   #features(batch: Batch, options: RunOptions): tf.Tensor[] {
-    return batch.branches.flatMap((tensors) => runGraph(new Map(this.#borders.map((border, index) => [border, tensors[index]!])), this.#wanted, options));
+    return batch.branches.flatMap((tensors) =>
+      runGraph(new Map(this.#borders.map((border, index) => [border, tensors[index]!])), this.#wanted, options),
+    );
   }
 
   #losses(batch: Batch, outputs: readonly tf.Tensor[]): tf.Tensor1D {
@@ -104,8 +113,20 @@ export class StepFunction {
     const padding = this.#borders.map((border) => this.#paddingOf(border));
     const { head } = this.model;
     return {
-      branches: Array.from({ length: head.branches }, (_, branch) => this.#borders.map((_border, index) => collate(examples.map((example) => example.branches[branch]![index]!), padding[index]))),
-      targets: examples[0]!.target.map((_, index) => collate(examples.map((example) => example.target[index]!), head.targetPadding[index])),
+      branches: Array.from({ length: head.branches }, (_, branch) =>
+        this.#borders.map((_border, index) =>
+          collate(
+            examples.map((example) => example.branches[branch]![index]!),
+            padding[index],
+          ),
+        ),
+      ),
+      targets: examples[0]!.target.map((_, index) =>
+        collate(
+          examples.map((example) => example.target[index]!),
+          head.targetPadding[index],
+        ),
+      ),
       weights: tf.tensor1d([...weights], 'float32'),
     };
   }

@@ -89,7 +89,8 @@ export class PhaseRun {
         const record = await this.#epoch(epoch);
         if (record !== undefined) epochs.push(record);
         if (signal?.aborted) ended = 'aborted';
-        else if (plan.earlyStopping !== null && epoch - this.#best.epoch >= plan.earlyStopping.patience && epoch < phase.epochs) ended = 'early-stopping';
+        else if (plan.earlyStopping !== null && epoch - this.#best.epoch >= plan.earlyStopping.patience && epoch < phase.epochs)
+          ended = 'early-stopping';
       }
     } catch (error) {
       this.#best.snapshot.restore();
@@ -113,7 +114,14 @@ export class PhaseRun {
     const watched = plan.earlyStopping?.monitor ?? 'loss';
     this.#remember(epoch, (validation ?? averages.read())[watched]!, watched);
     const rate = phase.rates.head * this.#rateFactor(this.#stepsDone - 1);
-    return { phase: phase.name, epoch, ...averages.read(), ...(validation === undefined ? {} : { validation }), learningRate: rate, seconds: (performance.now() - started) / 1000 } as EpochRecord;
+    return {
+      phase: phase.name,
+      epoch,
+      ...averages.read(),
+      ...(validation === undefined ? {} : { validation }),
+      learningRate: rate,
+      seconds: (performance.now() - started) / 1000,
+    } as EpochRecord;
   }
 
   async #trainBatch(batch: readonly number[], epoch: number, step: number): Promise<BatchFigures> {
@@ -136,7 +144,13 @@ export class PhaseRun {
     const averages = new Averages(this.#names);
     for (const batch of orderedBatches(validation.count, 32)) {
       const examples = await validation.read(batch);
-      averages.add(await this.#step.evaluate(examples, batch.map(() => 1)), batch.length);
+      averages.add(
+        await this.#step.evaluate(
+          examples,
+          batch.map(() => 1),
+        ),
+        batch.length,
+      );
     }
     return averages.read();
   }

@@ -1,9 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayerVariable, layers } from '@tensorflow/tfjs-layers';
+import type { Report } from '../evaluation/report.js';
+import type { Modality } from '../inputs/input.js';
 import type { Model } from '../model.js';
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- training does not care for targets and predictions
-export type AnyModel = Model<any, any, any, any>;
+export type AnyModel = Model<Modality, any, any, Report>;
 
 /** One weight that learns. */
 export interface LearningWeight {
@@ -14,6 +16,8 @@ export interface LearningWeight {
   readonly decays: boolean;
 }
 
+// tfjs-layers hands out its variables as plain tensors.
+// eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment
 const variableOf = (weight: LayerVariable): tf.Variable => weight.read() as tf.Variable;
 
 /** The base's layers that learn. */
@@ -25,7 +29,9 @@ export function learningLayers(model: AnyModel): layers.Layer[] {
 /** The weights that gradients move, as the base's freeze state stands. */
 export function learningWeights(model: AnyModel): LearningWeight[] {
   const collect = (part: 'head' | 'base', from: readonly layers.Layer[]): LearningWeight[] =>
-    from.flatMap((layer) => layer.trainableWeights.map((weight) => ({ variable: variableOf(weight), part, decays: weight.shape.length > 1 })));
+    from.flatMap((layer) =>
+      layer.trainableWeights.map((weight) => ({ variable: variableOf(weight), part, decays: weight.shape.length > 1 })),
+    );
   return [...collect('base', learningLayers(model)), ...collect('head', model.headModel.layers)];
 }
 

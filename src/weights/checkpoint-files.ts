@@ -51,7 +51,7 @@ export async function openCheckpointFiles(files: FileSet): Promise<Checkpoint> {
   const tensors = await openTensorFiles(files);
   return makeCheckpoint(files, await readConfig(files), {
     tensors: tensors.infos,
-    tensor: tensors.read,
+    tensor: (name) => tensors.read(name),
     file: (path) => readCompanion(files, path),
   });
 }

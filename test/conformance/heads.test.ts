@@ -23,7 +23,10 @@ testHead(
     backbone: bert,
     definition: similarityHead,
     make: () => similarity({ scale: [0, 5] }),
-    examples: samples.map((input, index) => ({ input: [input, samples[(index + 1) % samples.length]!], target: index % 2 === 0 ? 0.5 : 4.5 })),
+    examples: samples.map((input, index) => ({
+      input: [input, samples[(index + 1) % samples.length]!],
+      target: index % 2 === 0 ? 0.5 : 4.5,
+    })),
     badTarget: 'close',
   },
   { test },

@@ -30,7 +30,10 @@ async function bundle(code: string): Promise<{ first: string; later: string[] }>
     for (const [, found] of texts.get(path)!.matchAll(/(?:from|import)\s*"(\.\/[^"]+)"/g)) follow(resolve('/out', found!));
   };
   follow('/out/entry.js');
-  return { first: [...loaded].map((path) => texts.get(path)!).join('\n'), later: [...texts].filter(([path]) => !loaded.has(path)).map(([, text]) => text) };
+  return {
+    first: [...loaded].map((path) => texts.get(path)!).join('\n'),
+    later: [...texts].filter(([path]) => !loaded.has(path)).map(([, text]) => text),
+  };
 }
 
 const kilobytes = (text: string): number => gzipSync(text, { level: 9 }).length / 1000;
@@ -49,14 +52,26 @@ const fixtures = [
     ceiling: 40,
     absent: [/node:[a-z]/, 'WordPiece', '@huggingface/tokenizers', 'vocab.txt'],
   },
-  { name: 'mobilenet-v2', code: `export { mobilenetV2 } from './dist/backbones/mobilenet-v2.js';`, ceiling: 12, absent: [/node:[a-z]/, 'tokenizer'] },
+  {
+    name: 'mobilenet-v2',
+    code: `export { mobilenetV2 } from './dist/backbones/mobilenet-v2.js';`,
+    ceiling: 12,
+    absent: [/node:[a-z]/, 'tokenizer'],
+  },
   { name: 'bert', code: `export { bert } from './dist/backbones/bert.js';`, ceiling: 14, absent: [/node:[a-z]/, 'exif'] },
-  { name: 'data', code: `export { imageFolder, table, examples } from './dist/data/index.js';`, ceiling: 10, absent: [/node:[a-z]/, '@tensorflow/tfjs-layers'] },
+  {
+    name: 'data',
+    code: `export { imageFolder, table, examples } from './dist/data/index.js';`,
+    ceiling: 10,
+    absent: [/node:[a-z]/, '@tensorflow/tfjs-layers'],
+  },
 ];
 
 test.each(fixtures)('$name stays below its ceiling and without what it does not need', async ({ name, code, ceiling, absent }) => {
   const { first, later } = await bundle(code);
-  console.log(`${name}: ${kilobytes(first).toFixed(1)} kB gzip at once, ${later.reduce((sum, text) => sum + kilobytes(text), 0).toFixed(1)} kB on demand (ceiling ${ceiling})`);
+  console.log(
+    `${name}: ${kilobytes(first).toFixed(1)} kB gzip at once, ${later.reduce((sum, text) => sum + kilobytes(text), 0).toFixed(1)} kB on demand (ceiling ${ceiling})`,
+  );
   for (const identifier of absent) expect(first).not.toMatch(identifier);
   expect(kilobytes(first)).toBeLessThan(ceiling);
 });

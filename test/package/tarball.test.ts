@@ -5,7 +5,8 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 const root = resolve(import.meta.dirname, '../..');
-const run = (command: string, parameters: string[], cwd: string): string => execFileSync(command, parameters, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+const run = (command: string, parameters: string[], cwd: string): string =>
+  execFileSync(command, parameters, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 
 let project: string;
 let tarball: string;
@@ -13,7 +14,9 @@ let tarball: string;
 /** A project that has the tarball and, beside it, every package that a user would have installed. */
 beforeAll(() => {
   project = mkdtempSync(join(tmpdir(), 'transferkit-consumer-'));
-  const [packed] = JSON.parse(run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', project], root)) as [{ filename: string }];
+  const [packed] = JSON.parse(run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', project], root)) as [
+    { filename: string },
+  ];
   tarball = join(project, packed.filename);
   const modules = join(project, 'node_modules');
   mkdirSync(join(modules, 'transferkit'), { recursive: true });
@@ -29,21 +32,33 @@ afterAll(() => rmSync(project, { recursive: true, force: true }));
 const names = 'Object.keys(tk).sort().join(" ")';
 
 test('import works, with named exports', () => {
-  const printed = run('node', ['--input-type=module', '-e', `import * as tk from 'transferkit'; console.log(typeof tk.fineTune, ${names})`], project);
+  const printed = run(
+    'node',
+    ['--input-type=module', '-e', `import * as tk from 'transferkit'; console.log(typeof tk.fineTune, ${names})`],
+    project,
+  );
   expect(printed).toMatch(/^function .*TransferKitError/);
 });
 
 test('require works', () => {
-  const printed = run('node', ['-e', `const tk = require('transferkit'); console.log(typeof tk.fineTune, typeof require('transferkit/data').imageFolder)`], project);
+  const printed = run(
+    'node',
+    ['-e', `const tk = require('transferkit'); console.log(typeof tk.fineTune, typeof require('transferkit/data').imageFolder)`],
+    project,
+  );
   expect(printed.trim()).toBe('function function');
 });
 
 test('every subpath can be imported', () => {
   const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { exports: Record<string, unknown> };
   const plugins = ['backbones', 'sources', 'heads'].flatMap((folder) =>
-    readdirSync(join(root, 'src', folder)).filter((file) => file.endsWith('.ts')).map((file) => `transferkit/${folder}/${file.slice(0, -3)}`),
+    readdirSync(join(root, 'src', folder))
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => `transferkit/${folder}/${file.slice(0, -3)}`),
   );
-  const fixed = Object.keys(exports).filter((path) => !path.includes('*') && path !== './package.json' && path !== './web').map((path) => `transferkit${path.slice(1)}`);
+  const fixed = Object.keys(exports)
+    .filter((path) => !path.includes('*') && path !== './package.json' && path !== './web')
+    .map((path) => `transferkit${path.slice(1)}`);
   const program = [...fixed, ...plugins].map((path) => `await import(${JSON.stringify(path)});`).join('\n');
   expect(run('node', ['--input-type=module', '-e', `${program}\nconsole.log('all')`], project).trim()).toBe('all');
 });
@@ -79,8 +94,21 @@ test('types resolve for a consumer, with labels typed end to end', () => {
      const wrong: 'bird' = label;
      console.log(pet, wrong, imageFolder, mobilenetV2.name);`,
   );
-  const compile = ['--noEmit', '--strict', '--skipLibCheck', '--target', 'es2022', '--types', 'node', '--typeRoots', join(root, 'node_modules/@types')];
-  for (const resolution of [['--module', 'nodenext'], ['--module', 'esnext', '--moduleResolution', 'bundler']]) {
+  const compile = [
+    '--noEmit',
+    '--strict',
+    '--skipLibCheck',
+    '--target',
+    'es2022',
+    '--types',
+    'node',
+    '--typeRoots',
+    join(root, 'node_modules/@types'),
+  ];
+  for (const resolution of [
+    ['--module', 'nodenext'],
+    ['--module', 'esnext', '--moduleResolution', 'bundler'],
+  ]) {
     writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'consumer', private: true, type: 'module' }));
     run('node', [join(root, 'node_modules/typescript/bin/tsc'), ...compile, ...resolution, 'use.ts'], project);
   }

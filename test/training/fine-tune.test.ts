@@ -14,7 +14,10 @@ function colours(count: number, seed = 0) {
   return examples(
     Array.from({ length: count }, (_, index) => {
       const channel = index % 3;
-      const data = Uint8Array.from({ length: 24 * 24 * 3 }, (_unused, place) => (place % 3 === channel ? 150 : 60) + ((index * 31 + place * 7 + seed) % 60));
+      const data = Uint8Array.from(
+        { length: 24 * 24 * 3 },
+        (_unused, place) => (place % 3 === channel ? 150 : 60) + ((index * 31 + place * 7 + seed) % 60),
+      );
       return { image: { width: 24, height: 24, data }, label: names[channel]! };
     }),
   );
@@ -58,7 +61,13 @@ describe('training', () => {
   test('early stopping restores the best weights', async () => {
     const model = await colourModel();
     const validation = colours(30, 5);
-    const { history } = await fineTune(model, colours(60), { validation, epochs: 30, learningRate: 0.3, earlyStopping: { patience: 2 }, progress: false });
+    const { history } = await fineTune(model, colours(60), {
+      validation,
+      epochs: 30,
+      learningRate: 0.3,
+      earlyStopping: { patience: 2 },
+      progress: false,
+    });
     const best = Math.min(...history.epochs.map((epoch) => epoch.validation!.loss));
     expect(history.epochs[history.best['head']! - 1]!.validation!.loss).toBe(best);
     const { metrics } = await evaluate(model, validation);
@@ -79,7 +88,9 @@ describe('training', () => {
 
   test('class weights move predictions as they weigh', async () => {
     // The same sentence with both labels: the best a model can say is the weighted share of each.
-    const contradiction = examples(Array.from({ length: 16 }, (_, index) => ({ text: 'the red rose', label: index % 2 === 0 ? 'even' : 'odd' })));
+    const contradiction = examples(
+      Array.from({ length: 16 }, (_, index) => ({ text: 'the red rose', label: index % 2 === 0 ? 'even' : 'odd' })),
+    );
     const chance = async (options: object): Promise<number> => {
       const model = await tinyModel(bert, runtime);
       await fineTune(model, contradiction as never, { epochs: 60, learningRate: 0.05, validation: 0, progress: false, ...options });
@@ -100,7 +111,16 @@ describe('training', () => {
     const onProgress = (event: ProgressEvent): void => {
       if (event.stage === 'training' && event.phase === 'fine-tune' && ++steps % 50 === 0) counts.push(tf.memory().numTensors);
     };
-    await fineTune(model, tinySamples(bert) as never, { unfreeze: 'all', headEpochs: 1, epochs: 510, batchSize: 8, validation: 0, earlyStopping: false, onProgress, progress: false });
+    await fineTune(model, tinySamples(bert) as never, {
+      unfreeze: 'all',
+      headEpochs: 1,
+      epochs: 510,
+      batchSize: 8,
+      validation: 0,
+      earlyStopping: false,
+      onProgress,
+      progress: false,
+    });
     expect(steps).toBeGreaterThanOrEqual(500);
     expect(new Set(counts.slice(1)).size).toBe(1);
     model.dispose();
@@ -114,7 +134,14 @@ describe('aborting', () => {
     const onProgress = (event: ProgressEvent): void => {
       if (event.epoch === 3) controller.abort();
     };
-    const { history } = await fineTune(model, colours(60), { validation: colours(15, 5), epochs: 50, earlyStopping: { patience: 50 }, signal: controller.signal, onProgress, progress: false });
+    const { history } = await fineTune(model, colours(60), {
+      validation: colours(15, 5),
+      epochs: 50,
+      earlyStopping: { patience: 50 },
+      signal: controller.signal,
+      onProgress,
+      progress: false,
+    });
     expect(history.ended).toBe('aborted');
     expect(history.epochs).toHaveLength(2);
     expect(history.best['head']).toBeGreaterThan(0);
@@ -125,7 +152,9 @@ describe('aborting', () => {
   test('before the first step is an error, and nothing has changed or leaked', async () => {
     const model = await colourModel();
     const before = await model.predict({ width: 2, height: 2, data: new Uint8Array(12) });
-    await expectNoLeaks(() => expectFailure(() => fineTune(model, colours(30), { signal: AbortSignal.abort(), progress: false }), 'aborted', 'nothing was trained'));
+    await expectNoLeaks(() =>
+      expectFailure(() => fineTune(model, colours(30), { signal: AbortSignal.abort(), progress: false }), 'aborted', 'nothing was trained'),
+    );
     expect(await model.predict({ width: 2, height: 2, data: new Uint8Array(12) })).toEqual(before);
     model.dispose();
   });
@@ -139,15 +168,26 @@ describe('what is refused', () => {
   };
 
   test('an option that does not exist', () => refused(colours(9), { epoch: 3 }, 'unknown-name', 'epoch', 'Did you mean "epochs"?'));
-  test('an option out of range', () => refused(colours(9), { labelSmoothing: 1.5 }, 'bad-option', 'labelSmoothing must be', 'Received: 1.5'));
+  test('an option out of range', () =>
+    refused(colours(9), { labelSmoothing: 1.5 }, 'bad-option', 'labelSmoothing must be', 'Received: 1.5'));
   test('a learning rate that is not positive', () => refused(colours(9), { learningRate: { head: 0 } }, 'bad-option', 'learningRate'));
   test('a patience of nothing', () => refused(colours(9), { earlyStopping: { patience: 0 } }, 'bad-option', 'earlyStopping.patience'));
-  test('a group that does not exist', () => refused(colours(9), { unfreeze: { from: 'blok-3' } }, 'unknown-name', 'layer group', 'Did you mean'));
+  test('a group that does not exist', () =>
+    refused(colours(9), { unfreeze: { from: 'blok-3' } }, 'unknown-name', 'layer group', 'Did you mean'));
   test('an unfreeze that means nothing', () => refused(colours(9), { unfreeze: { last: -1 } }, 'bad-option', 'unfreeze must be'));
-  test('a monitor that the head does not have', () => refused(colours(30), { validation: colours(9), earlyStopping: { monitor: 'acuracy' } }, 'unknown-name', 'accuracy'));
+  test('a monitor that the head does not have', () =>
+    refused(colours(30), { validation: colours(9), earlyStopping: { monitor: 'acuracy' } }, 'unknown-name', 'accuracy'));
   test('a label in validation that training lacks', () =>
-    refused(colours(9), { validation: examples([{ image: { width: 2, height: 2, data: new Uint8Array(12) }, label: 'violet' }]) as never }, 'bad-data', 'validation data', '"violet"', 'Known: red, green, blue'));
-  test('a loss that is no number, with the step and the likely cause', () => refused(colours(30), { learningRate: 1e30, gradientClip: 0, epochs: 20, validation: 0 }, 'diverged', 'step', 'learning rate too high'));
+    refused(
+      colours(9),
+      { validation: examples([{ image: { width: 2, height: 2, data: new Uint8Array(12) }, label: 'violet' }]) as never },
+      'bad-data',
+      'validation data',
+      '"violet"',
+      'Known: red, green, blue',
+    ));
+  test('a loss that is no number, with the step and the likely cause', () =>
+    refused(colours(30), { learningRate: 1e30, gradientClip: 0, epochs: 20, validation: 0 }, 'diverged', 'step', 'learning rate too high'));
 
   test('freezing everything with nothing to train', async () => {
     const base = await tinyBase(mobilenetV2, runtime);

@@ -17,7 +17,7 @@ type Explanation = readonly [code: 'not-found' | 'unauthorized', what: string, f
 export function explainHubError(error: unknown, place: HubPlace, path?: string): unknown {
   if (!TransferKitError.isInstance(error)) return error;
   const { status, errorCode } = error.details;
-  const explanation = explain(Number(status), String(errorCode ?? ''), place, path);
+  const explanation = explain(Number(status), typeof errorCode === 'string' ? errorCode : '', place, path);
   if (explanation === undefined) return error;
   const [code, what, fix] = explanation;
   const details = { status, errorCode, repo: place.repo, revision: place.revision, ...(path === undefined ? {} : { path }) };
