@@ -89,6 +89,9 @@ export type {
   RgbImage,
   Runtime,
 } from './runtimes/runtime.js';
+export { imageProcessor } from './inputs/image.js';
+export type { ImageCrop, ImageRecipe, ImageResize } from './inputs/image-recipe.js';
+export { textProcessor, type TextArray, type TextRecipe } from './inputs/text.js';
 export type { AxisLayout } from './weights/layouts.js';
 export type { ByteFile } from './weights/byte-file.js';
 export type { StoredType, TensorInfo, TensorValue } from './weights/tensor-value.js';

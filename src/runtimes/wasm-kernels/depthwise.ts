@@ -1,7 +1,8 @@
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
 import { insideRange, type Window } from './columns.js';
-import { addRows } from './sum-axes.js';
+import { phasesOf, tapsOf, visitShared, type Phase } from './image-grid.js';
 import { elementwise } from './native-calls.js';
+import { addRows } from './sum-axes.js';
 import { addressOf, floatsOf, withScratch, type Kernel, type KernelCall, type Scratch } from './wasm-backend.js';
 
 type Four = [number, number, number, number];
@@ -21,9 +22,10 @@ function windowOf({ attrs }: KernelCall, inputShape: readonly number[], filterSh
   );
 }
 
-/** Without stride and with one output per channel, each tap is a shift of the whole image. */
-const isPlain = ({ strideHeight, strideWidth, inChannels, outChannels }: Window): boolean =>
-  strideHeight * strideWidth === 1 && inChannels === outChannels;
+/** One output per channel, and not stride with dilation: then each filter position is a shift within a phase, and SIMD does the work. */
+function isShift({ strideHeight, strideWidth, dilationHeight, dilationWidth, inChannels, outChannels }: Window): boolean {
+  return inChannels === outChannels && (strideHeight * strideWidth === 1 || dilationHeight * dilationWidth === 1);
+}
 
 /** One filter position at one row of outputs: where its input and output rows start, and which outputs see a real input. */
 type Visit = (inStart: number, outStart: number, tap: number, first: number, end: number) => void;
@@ -87,77 +89,73 @@ function filterByPixels(scratch: Scratch, x: TensorInfo, dy: TensorInfo, filterS
   return out;
 }
 
-/** Sizes of the padded image, in which every tap is the same shift everywhere. */
-interface Grid {
-  readonly height: number;
-  readonly width: number;
-}
-
-const gridOf = ({ outHeight, outWidth, filterHeight, filterWidth, dilationHeight, dilationWidth }: Window): Grid => ({
-  height: outHeight + (filterHeight - 1) * dilationHeight,
-  width: outWidth + (filterWidth - 1) * dilationWidth,
-});
-
-/** Copies images [batch, height, width, channels] into a grid of zeros, moved down and right; what falls outside is cut. */
-function placeInGrid(scratch: Scratch, x: TensorInfo, grid: Grid, down: number, right: number): TensorInfo {
-  const [batch, height, width, channels] = x.shape as Four;
-  const out = scratch.zeros([batch, grid.height, grid.width, channels]);
-  const [from, to] = [floatsOf(scratch.backend, x), floatsOf(scratch.backend, out)];
-  const [firstX, endX] = [Math.max(0, -right), Math.min(width, grid.width - right)];
-  for (let row = 0; row < batch * height && endX > firstX; row++) {
-    const [image, y] = [Math.floor(row / height), (row % height) + down];
-    if (y < 0 || y >= grid.height) continue;
-    const start = row * width * channels;
-    to.set(
-      from.subarray(start + firstX * channels, start + endX * channels),
-      ((image * grid.height + y) * grid.width + right + firstX) * channels,
-    );
-  }
+/** Copies the pixels of a phase into a grid of zeros [batch, height, width, channels]. */
+function layOut(scratch: Scratch, x: TensorInfo, phase: Phase, window: Window): TensorInfo {
+  const out = scratch.zeros([window.batchSize, phase.height, phase.width, window.inChannels]);
+  const heap = scratch.backend.wasm.HEAPF32;
+  const [from, to] = [addressOf(scratch.backend, x) >>> 2, addressOf(scratch.backend, out) >>> 2];
+  visitShared(window, phase, (image, grid, count) => heap.copyWithin(to + grid, from + image, from + image + count));
   return out;
 }
 
-/** Adds sum over pixels of x[pixel + shift] * dy[pixel], for one run of pixels and each tap, to the sums [taps, channels]. */
-function addTaps(
-  scratch: Scratch,
-  addresses: { x: number; dy: number; sums: number; work: number },
-  pixels: number,
-  window: Window,
-  grid: Grid,
-): void {
+/** dy in the grid of a phase: its rows keep their order, with zeros after each. */
+function layOutChange(scratch: Scratch, dy: TensorInfo, phase: Phase, window: Window): TensorInfo {
+  const { outHeight, outWidth, batchSize, inChannels } = window;
+  const padInfo = { ...window.padInfo, top: 0, left: 0 };
+  const whole = { ...window, inHeight: outHeight, inWidth: outWidth, batchSize, inChannels, strideHeight: 1, strideWidth: 1, padInfo };
+  return layOut(scratch, dy, { ...phase, y: 0, x: 0 }, whole);
+}
+
+/** Where one run of pixels lies: addresses in bytes. */
+interface Run {
+  readonly x: number;
+  readonly dy: number;
+  readonly sums: number;
+  readonly work: number;
+  readonly pixels: number;
+}
+
+/** Adds the sum over pixels of x[pixel + shift] * dy[pixel], for each filter position of the phase, to the sums [taps, channels]. */
+function addTaps(scratch: Scratch, { x, dy, sums, work, pixels }: Run, phase: Phase, window: Window): void {
   const { wasm } = scratch.backend;
-  const { filterHeight, filterWidth, dilationHeight, dilationWidth, inChannels } = window;
-  for (let tap = 0; tap < filterHeight * filterWidth; tap++) {
-    const shift = Math.floor(tap / filterWidth) * dilationHeight * grid.width + (tap % filterWidth) * dilationWidth;
+  const { dilationHeight, dilationWidth, inChannels } = window;
+  for (const { tap, row, column } of tapsOf(phase, window)) {
+    const shift = row * dilationHeight * phase.width + column * dilationWidth;
     const at = (address: number) => ({ address, shape: [pixels * inChannels] });
-    elementwise(wasm, 'Multiply', at(addresses.x + 4 * shift * inChannels), at(addresses.dy), at(addresses.work));
-    addRows(wasm, addresses.work, pixels, inChannels, addresses.work, addresses.work);
-    const [sum, part] = [addresses.sums + 4 * tap * inChannels, addresses.work].map((address) => ({ address, shape: [inChannels] }));
+    elementwise(wasm, 'Multiply', at(x + 4 * shift * inChannels), at(dy), at(work));
+    addRows(wasm, work, pixels, inChannels, work, work);
+    const [sum, part] = [sums + 4 * tap * inChannels, work].map((address) => ({ address, shape: [inChannels] }));
     elementwise(wasm, 'Add', sum!, part!, sum!);
   }
 }
 
-/** Stride 1: x and dy in one grid; each tap is a product of two pieces of memory and a sum of rows, both in SIMD. */
-function filterByShifts(scratch: Scratch, x: TensorInfo, dy: TensorInfo, filterShape: readonly number[], window: Window): TensorInfo {
+/** x and dy in one grid: each filter position is a product of two pieces of memory and a sum of rows, both in SIMD. */
+function addPhase(scratch: Scratch, x: TensorInfo, dy: TensorInfo, out: TensorInfo, phase: Phase, window: Window): void {
   const { backend } = scratch;
-  const { batchSize, inChannels, padInfo, filterHeight, filterWidth, dilationHeight, dilationWidth } = window;
-  const grid = gridOf(window);
-  const [image, change] = [placeInGrid(scratch, x, grid, padInfo.top, padInfo.left), placeInGrid(scratch, dy, grid, 0, 0)];
-  const out = scratch.zeros(filterShape);
+  const { batchSize, inChannels, dilationHeight, dilationWidth } = window;
+  const [image, change] = [layOut(scratch, x, phase, window), layOutChange(scratch, dy, phase, window)];
   const step = Math.max(1, Math.floor(BLOCK / inChannels));
   const work = scratch.empty([step, inChannels]);
   // The last pixels of the grid hold no dy, and a shift from there would leave the memory.
   const pixels =
-    batchSize * grid.height * grid.width - (filterHeight - 1) * dilationHeight * grid.width - (filterWidth - 1) * dilationWidth;
+    batchSize * phase.height * phase.width - (phase.tapsY - 1) * dilationHeight * phase.width - (phase.tapsX - 1) * dilationWidth;
   for (let first = 0; first < pixels; first += step) {
     const [from, dyFrom] = [image, change].map((one) => addressOf(backend, one, first * inChannels)) as [number, number];
-    addTaps(
-      scratch,
-      { x: from, dy: dyFrom, sums: addressOf(backend, out), work: addressOf(backend, work) },
-      Math.min(step, pixels - first),
-      window,
-      grid,
-    );
+    const run = {
+      x: from,
+      dy: dyFrom,
+      sums: addressOf(backend, out),
+      work: addressOf(backend, work),
+      pixels: Math.min(step, pixels - first),
+    };
+    addTaps(scratch, run, phase, window);
   }
+  for (const one of [image, change, work]) scratch.drop(one);
+}
+
+function filterByShifts(scratch: Scratch, x: TensorInfo, dy: TensorInfo, filterShape: readonly number[], window: Window): TensorInfo {
+  const out = scratch.zeros(filterShape);
+  for (const phase of phasesOf(window)) addPhase(scratch, x, dy, out, phase, window);
   return out;
 }
 
@@ -166,7 +164,7 @@ export const depthwiseConv2dNativeBackpropFilter: Kernel = (call) => {
   const [x, dy] = [call.inputs['x']!, call.inputs['dy']!];
   const filterShape = call.attrs['filterShape'] as number[];
   const window = windowOf(call, x.shape, filterShape);
-  const gradient = isPlain(window) && !x.shape.includes(0) && !dy.shape.includes(0) ? filterByShifts : filterByPixels;
+  const gradient = isShift(window) && !x.shape.includes(0) && !dy.shape.includes(0) ? filterByShifts : filterByPixels;
   return withScratch(call.backend, (scratch) => scratch.release(gradient(scratch, x, dy, filterShape, window), filterShape));
 };
 
@@ -188,41 +186,67 @@ function inputByPixels(scratch: Scratch, dy: TensorInfo, filter: TensorInfo, inp
   return out;
 }
 
-/** The filter turned by half a turn. */
-function turnFilter(scratch: Scratch, filter: TensorInfo, { filterHeight, filterWidth, inChannels }: Window): TensorInfo {
-  const out = scratch.empty(filter.shape);
+/** The filter positions of a phase, turned by half a turn. */
+function turnFilter(scratch: Scratch, filter: TensorInfo, phase: Phase, window: Window): TensorInfo {
+  const { inChannels } = window;
+  const out = scratch.empty([phase.tapsY, phase.tapsX, inChannels, 1]);
   const [from, to] = [floatsOf(scratch.backend, filter), floatsOf(scratch.backend, out)];
-  const last = filterHeight * filterWidth - 1;
-  for (let tap = 0; tap <= last; tap++) to.set(from.subarray(tap * inChannels, (tap + 1) * inChannels), (last - tap) * inChannels);
+  const taps = tapsOf(phase, window);
+  taps.forEach(({ tap }, index) => {
+    to.set(from.subarray(tap * inChannels, (tap + 1) * inChannels), (taps.length - 1 - index) * inChannels);
+  });
   return out;
 }
 
-/** Padding with which a depthwise convolution of dy gives the input's size back; undefined when it would be negative. */
-function backwardPadding(window: Window): number[][] | undefined {
-  const { filterHeight, filterWidth, dilationHeight, dilationWidth, inHeight, inWidth, outHeight, outWidth, padInfo } = window;
-  const [reachY, reachX] = [(filterHeight - 1) * dilationHeight, (filterWidth - 1) * dilationWidth];
-  const [top, left] = [reachY - padInfo.top, reachX - padInfo.left];
-  const [bottom, right] = [inHeight - outHeight + reachY - top, inWidth - outWidth + reachX - left];
-  return Math.min(top, left, bottom, right) < 0
-    ? undefined
-    : [
-        [0, 0],
-        [top, bottom],
-        [left, right],
-        [0, 0],
-      ];
+/** A depthwise convolution of dy by XNNPACK. */
+function convolve(
+  scratch: Scratch,
+  dy: TensorInfo,
+  filter: TensorInfo,
+  [top, bottom, left, right]: readonly number[],
+  window: Window,
+): TensorInfo {
+  const pad = [[0, 0], [top, bottom], [left, right], [0, 0]]; // prettier-ignore
+  const attrs = { strides: [1, 1], pad, dilations: [window.dilationHeight, window.dilationWidth] };
+  return scratch.run('DepthwiseConv2dNative', { x: dy, filter }, attrs);
 }
 
-/** `DepthwiseConv2dNativeBackpropInput`: without stride a depthwise convolution of dy with the turned filter. */
+/** Padding with which the convolution of dy gives the input's size back, without stride; undefined when it would be negative. */
+function backwardPadding(window: Window): number[] | undefined {
+  const { filterHeight, filterWidth, dilationHeight, dilationWidth, inHeight, inWidth, outHeight, outWidth, padInfo } = window;
+  if (window.strideHeight * window.strideWidth !== 1) return undefined;
+  const [reachY, reachX] = [(filterHeight - 1) * dilationHeight, (filterWidth - 1) * dilationWidth];
+  const [top, left] = [reachY - padInfo.top, reachX - padInfo.left];
+  const pad = [top, inHeight - outHeight + reachY - top, left, inWidth - outWidth + reachX - left];
+  return Math.min(...pad) < 0 ? undefined : pad;
+}
+
+/** Each phase of the input is a convolution of dy with the filter positions that look at it, in a grid with padding around. */
+function inputByPhases(scratch: Scratch, dy: TensorInfo, filter: TensorInfo, inputShape: readonly number[], window: Window): TensorInfo {
+  const out = scratch.zeros(inputShape);
+  for (const phase of phasesOf(window)) {
+    const [reachY, reachX] = [(phase.tapsY - 1) * window.dilationHeight, (phase.tapsX - 1) * window.dilationWidth];
+    const turned = turnFilter(scratch, filter, phase, window);
+    const grid = convolve(scratch, dy, turned, [reachY, reachY, reachX, reachX], window);
+    const heap = scratch.backend.wasm.HEAPF32;
+    const [from, to] = [addressOf(scratch.backend, grid) >>> 2, addressOf(scratch.backend, out) >>> 2];
+    visitShared(window, phase, (image, place, count) => heap.copyWithin(to + image, from + place, from + place + count));
+    scratch.drop(grid);
+  }
+  return out;
+}
+
+function inputGradient(scratch: Scratch, dy: TensorInfo, filter: TensorInfo, inputShape: readonly number[], window: Window): TensorInfo {
+  if (dy.shape.includes(0) || !isShift(window)) return inputByPixels(scratch, dy, filter, inputShape, window);
+  const pad = backwardPadding(window);
+  if (pad === undefined) return inputByPhases(scratch, dy, filter, inputShape, window);
+  return convolve(scratch, dy, turnFilter(scratch, filter, phasesOf(window)[0]!, window), pad, window);
+}
+
+/** `DepthwiseConv2dNativeBackpropInput`: a depthwise convolution of dy with the turned filter, phase by phase where there is a stride. */
 export const depthwiseConv2dNativeBackpropInput: Kernel = (call) => {
   const [dy, filter] = [call.inputs['dy']!, call.inputs['filter']!];
   const inputShape = call.attrs['inputShape'] as number[];
   const window = windowOf(call, inputShape, filter.shape);
-  const pad = isPlain(window) && !dy.shape.includes(0) ? backwardPadding(window) : undefined;
-  return withScratch(call.backend, (scratch) => {
-    if (pad === undefined) return scratch.release(inputByPixels(scratch, dy, filter, inputShape, window), inputShape);
-    const dilations = [window.dilationHeight, window.dilationWidth];
-    const attrs = { strides: [1, 1], pad, dilations };
-    return scratch.release(scratch.run('DepthwiseConv2dNative', { x: dy, filter: turnFilter(scratch, filter, window) }, attrs), inputShape);
-  });
+  return withScratch(call.backend, (scratch) => scratch.release(inputGradient(scratch, dy, filter, inputShape, window), inputShape));
 };

@@ -1,0 +1,33 @@
+import type { Dataset } from '../data/dataset.js';
+import type { FineTuneOptions } from './options.js';
+
+/** Training data and what is held out of it to choose the best weights. */
+export interface HeldOut {
+  readonly training: Dataset;
+  readonly validation: Dataset | undefined;
+  /** Where validation comes from, in words. */
+  readonly reason: string;
+}
+
+/** Below this many examples a held-out part would say little and cost much. */
+const enoughToHoldOut = 100;
+
+/** Takes validation as given, or holds a stratified part out where there is enough. */
+export function holdOut(data: Dataset, options: FineTuneOptions): HeldOut {
+  const { validation: wanted } = options;
+  if (wanted !== undefined && typeof wanted !== 'number')
+    return { training: data, validation: wanted.length === 0 ? undefined : wanted, reason: 'validation as given' };
+  const fraction = wanted ?? (data.length < enoughToHoldOut ? 0 : 0.1);
+  if (fraction === 0)
+    return {
+      training: data,
+      validation: undefined,
+      reason: wanted === 0 ? 'no validation, as asked' : `too few to hold any out (fewer than ${enoughToHoldOut})`,
+    };
+  const parts = data.split({ validation: fraction, seed: options.seed ?? 42 });
+  return {
+    training: parts.train,
+    validation: parts.validation,
+    reason: `${Math.round(fraction * 100)} % held out, in the proportions of the labels`,
+  };
+}
