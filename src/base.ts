@@ -52,7 +52,7 @@ export interface BaseParts<M extends Modality> {
 }
 
 /** Number of weights of a group. */
-export const countParameters = (group: LayerGroup): number =>
+const countParameters = (group: LayerGroup): number =>
   group.layers.flatMap((layer) => layer.weights).reduce((sum, weight) => sum + tf.util.sizeFromShape(weight.shape as number[]), 0);
 
 /**

@@ -7,10 +7,10 @@ import { collate, uncollate } from './inputs/collate.js';
 import { runGraph } from './layers/run-graph.js';
 
 /** Inputs run through a network at once when nothing is learnt. More gains little on a processor and costs memory. */
-export const inferenceBatch = 16;
+const inferenceBatch = 16;
 
 /** Indices cut into batches of alike length, so that little is spent on padding. */
-export function batchesByLength(lengths: readonly number[], size: number): number[][] {
+function batchesByLength(lengths: readonly number[], size: number): number[][] {
   const order = lengths.map((_, index) => index).sort((a, b) => lengths[a]! - lengths[b]! || a - b);
   return Array.from({ length: Math.ceil(order.length / size) }, (_, batch) => order.slice(batch * size, (batch + 1) * size));
 }

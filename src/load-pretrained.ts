@@ -1,4 +1,3 @@
-import * as tfLayers from '@tensorflow/tfjs-layers';
 import { runtime as defaultRuntime } from '#runtime';
 import type { AnyBackbone } from './backbones/backbone.js';
 import { findBackbone, matchBackbone } from './backbones/index.js';
@@ -143,6 +142,3 @@ async function provenanceOf(checkpoint: Checkpoint): Promise<Base['provenance']>
     ...(text === undefined ? {} : { licenseText: new TextDecoder().decode(text) }),
   };
 }
-
-/** tfjs registers its gradients when tfjs-layers is imported; this keeps the import from being dropped. */
-export const gradientsFrom = tfLayers.version_layers;

@@ -18,7 +18,7 @@ async function readWeights(weights: ReadonlyMap<string, LayerVariable>): Promise
 }
 
 /** What `config.json` of a saved model says: enough to build it again, and what the Hub shows. */
-export function savedConfig(model: AnyModel) {
+function savedConfig(model: AnyModel) {
   const { base, head } = model;
   const { family, config, processor, provenance } = base.parts;
   const { labels } = head.card;

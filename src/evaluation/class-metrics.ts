@@ -23,7 +23,7 @@ export interface ClassCounts {
 const ratio = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);
 
 /** F1 from counts; 0 for a class that neither occurs nor is predicted. */
-export const f1Of = ({ hits, actual, predicted }: ClassCounts): number => ratio(2 * hits, actual + predicted);
+const f1Of = ({ hits, actual, predicted }: ClassCounts): number => ratio(2 * hits, actual + predicted);
 
 /**
  * Precision, recall and F1 of one class, as scikit-learn's `precision_recall_fscore_support` with `zero_division=0`.

@@ -4,8 +4,8 @@ import type { ImageRecipe } from './image-recipe.js';
 import type { Interpolation } from './resize.js';
 
 /** Averages and deviations of ImageNet, RGB, 0 to 1. */
-export const imageNetMean = [0.485, 0.456, 0.406] as const;
-export const imageNetStd = [0.229, 0.224, 0.225] as const;
+const imageNetMean = [0.485, 0.456, 0.406] as const;
+const imageNetStd = [0.229, 0.224, 0.225] as const;
 
 /** What torchvision's evaluation presets are made from. */
 export interface TorchvisionPreset {

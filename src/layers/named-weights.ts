@@ -2,7 +2,7 @@ import type { LayersModel, LayerVariable, layers } from '@tensorflow/tfjs-layers
 import { TransferKitError } from '../errors.js';
 
 /** The weights of one layer by the names they are saved under: `block-1.expand/kernel`. */
-export function layerWeights(layer: layers.Layer): [string, LayerVariable][] {
+function layerWeights(layer: layers.Layer): [string, LayerVariable][] {
   return layer.weights.map((weight) => [weight.originalName, weight]);
 }
 

@@ -21,7 +21,7 @@ export interface LearningWeight {
 const variableOf = (weight: LayerVariable): tf.Variable => weight.read() as tf.Variable;
 
 /** The base's layers that learn. */
-export function learningLayers(model: AnyModel): layers.Layer[] {
+function learningLayers(model: AnyModel): layers.Layer[] {
   const { built } = model.base.parts;
   return built.groups.filter((_, index) => model.base.freeze.learns[index]).flatMap((group) => [...group.layers]);
 }

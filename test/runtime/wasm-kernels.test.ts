@@ -147,8 +147,9 @@ describe('matMul', () => {
     const step = (seed: number) =>
       tf.tidy(() => {
         const [x, w, dy] = [normal([64, 96], seed), normal([96, 48], seed + 1), normal([64, 48], seed + 2)];
-        (tf.matMul(x, w);
-        tf.matMul(x, dy, true, false), tf.matMul(dy, w, false, true));
+        tf.matMul(x, w);
+        tf.matMul(x, dy, true, false);
+        tf.matMul(dy, w, false, true);
         tf.matMul(tf.reshape(x, [4, 16, 96]), tf.reshape(x, [4, 16, 96]), false, true);
       });
     for (let index = 0; index < 20; index++) step(index);

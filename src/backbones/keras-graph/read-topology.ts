@@ -79,7 +79,7 @@ function readNode(value: JsonValue): InboundNode {
 }
 
 /** Reads one layer. @throws TransferKitError `bad-config` */
-export function readEntry(value: JsonValue | undefined): TopologyEntry {
+function readEntry(value: JsonValue | undefined): TopologyEntry {
   if (!isObject(value) || typeof value.class_name !== 'string') throw malformed('a layer has no class_name');
   // Early Keras wrote the layers of a Sequential as a bare list.
   const config: JsonObject = isArray(value.config) ? { layers: value.config } : isObject(value.config) ? value.config : {};

@@ -105,7 +105,7 @@ function torchRows(config: NamedBy, naming: Naming, prefix = ''): WeightRow[] {
 }
 
 /** The names of a Keras file by their last two parts: older and newer writers put scopes in front and `:0` behind. */
-export function kerasTails(names: Iterable<string>): Map<string, string> {
+function kerasTails(names: Iterable<string>): Map<string, string> {
   return new Map([...names].map((name) => [name.replace(/:0$/, '').split('/').slice(-2).join('/'), name]));
 }
 

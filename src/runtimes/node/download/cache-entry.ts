@@ -103,7 +103,7 @@ export const hashFile = (path: string): Promise<string> =>
 const verified = new Map<string, string>();
 
 /** Remembers that a file has just been compared, so that it is not read again for that. */
-export async function markVerified(path: string): Promise<void> {
+async function markVerified(path: string): Promise<void> {
   const { size, mtimeMs } = await stat(path);
   verified.set(path, `${size} ${mtimeMs}`);
 }

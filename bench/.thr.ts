@@ -1,0 +1,13 @@
+import * as tf from '@tensorflow/tfjs-core'; import '@tensorflow/tfjs-layers'; import '@tensorflow/tfjs-backend-cpu';
+import { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
+import { createRequire } from 'node:module';
+import { installWasmKernels } from '../src/runtimes/wasm-kernels.js';
+import os from 'node:os';
+const dir='/work/main/node_modules/@tensorflow/tfjs-backend-wasm/wasm-out/';
+const req=createRequire(import.meta.url); const c=os.cpus(); req('os').cpus=()=>[...c,...c];
+const m:any=await req(dir+'tfjs-backend-wasm-threaded-simd.js')({locateFile:(f:string)=>f.endsWith('.worker.js')?'/tmp/tfjs-worker.cjs':dir+f,mainScriptUrlOrBlob:dir+'tfjs-backend-wasm-threaded-simd.js'});
+m.tfjs={initWithThreadsCount:m.cwrap('init_with_threads_count',null,['number']),getThreadsCount:m.cwrap('get_threads_count','number',[]),registerTensor:m.cwrap('register_tensor',null,['number','number','number']),disposeData:m.cwrap('dispose_data',null,['number']),dispose:m.cwrap('dispose',null,[])};
+tf.removeBackend('wasm'); tf.registerBackend('wasm',()=>new BackendWasm(m),3); installWasmKernels(); 
+const f=()=>tf.tidy(()=>{const a=tf.randomNormal([4,20,30],0,1,'float32',1),b=tf.randomNormal([4,20,30],0,1,'float32',2);const x=tf.randomNormal([2,9,9,8],0,1,'float32',3);const w=tf.randomNormal([3,3,8,1],0,1,'float32',4);
+ const g=tf.grads((x:any,w:any)=>tf.depthwiseConv2d(x,w,2,'same'))([x,w]); return [tf.matMul(a,b,true),tf.matMul(a,b,false,true),tf.sum(a,[0,1]),...g].map(t=>[...t.dataSync()]).flat()});
+await tf.setBackend('cpu'); const e=f(); await tf.setBackend('wasm'); const r=f(); console.log('threaded max diff', Math.max(...e.map((v,i)=>Math.abs(v-r[i]!)))); process.exit(0);
