@@ -4,8 +4,8 @@ import type { AnyBackbone, BuiltBackbone, FeatureName, LayerGroup } from './back
 import type { RawInputs } from './data/dataset.js';
 import type { BackendChoice, Runtime } from './runtimes/runtime.js';
 import { TransferKitError } from './errors.js';
-import { runExamples, sameSizeRows } from './inference.js';
-import type { EncodedInput, InputProcessor, Modality } from './inputs/input.js';
+import { chunksOf, runExamples, sameSizeRows } from './inference.js';
+import type { EncodedArray, EncodedInput, InputProcessor, Modality } from './inputs/input.js';
 import { encodeAll } from './inputs/encode.js';
 import type { JsonObject } from './json.js';
 import { disposeModel } from './layers/dispose-model.js';
@@ -128,8 +128,11 @@ export class Base<M extends Modality = Modality> implements Disposable {
   async embed(inputs: RawInputs[M] | readonly RawInputs[M][]): Promise<Embedding> {
     this.assertUsable();
     const many = Array.isArray(inputs);
-    const encoded = await encodeAll(this.parts.processor, many ? (inputs as readonly unknown[]) : [inputs]);
-    return sameSizeRows(await this.features(encoded, ['pooled']), many);
+    const rows: EncodedArray[][] = [];
+    for (const chunk of chunksOf(many ? (inputs as readonly unknown[]) : [inputs])) {
+      rows.push(...(await this.features(await encodeAll(this.parts.processor, chunk), ['pooled'])));
+    }
+    return sameSizeRows(rows, many, this.feature('pooled').shape[1]!);
   }
 
   /** Features by name of encoded inputs: per input, one array per name. @internal */

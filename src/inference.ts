@@ -1,6 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { SymbolicTensor } from '@tensorflow/tfjs-layers';
-import { TransferKitError } from './errors.js';
 import { eager } from './engines/eager.js';
 import type { EncodedArray } from './inputs/input.js';
 import { collate, uncollate } from './inputs/collate.js';
@@ -91,13 +90,16 @@ export async function uncollateAll(tensors: readonly tf.Tensor[]): Promise<Encod
 }
 
 /** The first array of each row as one block of numbers. */
-export function sameSizeRows(rows: readonly EncodedArray[][], many: boolean): { shape: number[]; values: Float32Array } {
-  const width = rows[0]?.[0]?.shape ?? [0];
-  const size = width.reduce((product, length) => product * length, 1);
-  const values = new Float32Array(rows.length * size);
-  rows.forEach((row, index) => {
-    if (row[0]!.values.length !== size) throw new TransferKitError('unsupported', 'these features differ in size from input to input');
-    values.set(row[0]!.values, index * size);
-  });
-  return { shape: many ? [rows.length, ...width] : [...width], values };
+export function sameSizeRows(rows: readonly EncodedArray[][], many: boolean, width: number): { shape: number[]; values: Float32Array } {
+  const values = new Float32Array(rows.length * width);
+  rows.forEach((row, index) => values.set(row[0]!.values, index * width));
+  return { shape: many ? [rows.length, width] : [width], values };
+}
+
+/** Inputs decoded at once: bounds the memory of photos in a long list. */
+const chunkSize = 64;
+
+/** A list in pieces that fit into memory once they are decoded. */
+export function* chunksOf<T>(list: readonly T[]): Generator<readonly T[]> {
+  for (let start = 0; start < list.length; start += chunkSize) yield list.slice(start, start + chunkSize);
 }

@@ -25,8 +25,8 @@ export interface PretrainedRequest<M extends Modality = Modality> {
   readonly input?: JsonObject;
 }
 
-/** A known name (`'mobilenet-v2'`), `'hf://owner/repo@revision'`, a path or address, or a request. */
-export type PretrainedId = string | PretrainedRequest;
+/** A known name (`'mobilenet-v2'`), `'hf://owner/repo@revision'`, a path or address, a source, or a request. */
+export type PretrainedId = string | Source | PretrainedRequest;
 
 /** Options of `loadPretrained`. */
 export interface LoadOptions {
@@ -81,13 +81,19 @@ export async function loadPretrained<M extends Modality = Modality>(
 export async function loadPretrained(id: PretrainedId, options: LoadOptions = {}): Promise<Base> {
   const runtime = options.runtime ?? defaultRuntime;
   const backend = await runtime.chooseBackend(options.backend);
-  const request = typeof id === 'string' ? (pretrainedNames[id] ?? { source: id }) : id;
+  const request = requestOf(id);
   const checkpoint = await openCheckpoint(request.source, runtime, options);
   try {
     return await buildBase(await familyFor(checkpoint, request.backbone), checkpoint, request, { runtime, backend });
   } finally {
     await checkpoint.close();
   }
+}
+
+/** What is asked for, in full. */
+function requestOf(id: PretrainedId): PretrainedRequest {
+  if (typeof id === 'string') return pretrainedNames[id] ?? { source: id };
+  return 'open' in id ? { source: id } : id;
 }
 
 /** Opens a checkpoint with the options of loading. */

@@ -7,6 +7,7 @@ import type { ClassificationReport } from './evaluation/classification-report.js
 import type { ClassPrediction } from './heads/classification.js';
 import type { Head } from './heads/head.js';
 import { headOutputs } from './head-outputs.js';
+import { chunksOf } from './inference.js';
 import { encodeAll } from './inputs/encode.js';
 import type { EncodedInput, Modality } from './inputs/input.js';
 import type { JsonObject } from './json.js';
@@ -98,9 +99,12 @@ export class Model<
     this.assertUsable();
     const one = isOne(inputs, this.head.branches);
     const examples = (one ? [inputs] : inputs) as readonly unknown[];
-    const branches = await encodeBranches(this.base, this.head.branches, examples);
-    const outputs = await headOutputs(this, branches);
-    const predictions = outputs.map((output, index) => this.head.decode(output, branches[index]!));
+    const predictions: Prediction[] = [];
+    for (const chunk of chunksOf(examples)) {
+      const branches = await encodeBranches(this.base, this.head.branches, chunk);
+      const outputs = await headOutputs(this, branches);
+      predictions.push(...outputs.map((output, index) => this.head.decode(output, branches[index]!)));
+    }
     return one ? predictions[0]! : predictions;
   }
 

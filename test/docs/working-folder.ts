@@ -49,7 +49,7 @@ const pairs = [
 function writeTables(folder: string): void {
   const [header, ...rows] = readFileSync(join(root, 'examples/data/tickets.csv'), 'utf8').split('\n');
   writeFileSync(join(folder, 'tickets.csv'), `${[header, ...rows.slice(0, 60)].join('\n')}\n`);
-  writeFileSync(join(folder, 'pairs.csv'), `${pairs.map((row) => row.join(',')).join('\n')}\n`);
+  writeFileSync(join(folder, 'sts.csv'), `${pairs.map((row) => row.join(',')).join('\n')}\n`);
 }
 
 /** A model as `save` writes it. What it has learnt does not matter here. */

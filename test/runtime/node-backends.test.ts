@@ -1,9 +1,9 @@
 import { createRequire } from 'node:module';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { importPackage, type BackendRecipe, type PackageImporter } from '../../src/runtimes/node/backend-recipes.js';
+import { importPackage, type NodeBackendRecipe, type PackageImporter } from '../../src/runtimes/node/backend-recipes.js';
 import { createBackends } from '../../src/runtimes/node/backends.js';
-import { probeBackend } from '../../src/runtimes/node/probe-backend.js';
+import { probeBackend } from '../../src/runtimes/probe-backend.js';
 import { runtime } from '../../src/runtimes/node.js';
 import { expectError } from '../data/expect-error.js';
 
@@ -184,7 +184,7 @@ describe('asking for one', () => {
 
   it('that tfjs cannot start tells what tfjs said, and prints nothing', async () => {
     const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
-    const broken: BackendRecipe = {
+    const broken: NodeBackendRecipe = {
       name: 'broken',
       aliases: [],
       prepare: () => {

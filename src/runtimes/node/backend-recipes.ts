@@ -2,21 +2,14 @@ import * as tf from '@tensorflow/tfjs-core';
 import { createRequire } from 'node:module';
 import { dirname, join, sep } from 'node:path';
 import { TransferKitError } from '../../errors.js';
+import type { BackendRecipe } from '../create-backends.js';
 import { installWasmKernels } from '../wasm-kernels.js';
 
 /** Imports a package by name; tests pass their own. */
 export type PackageImporter = (name: string) => Promise<unknown>;
 
-/** How one backend is made ready to be activated. */
-export interface BackendRecipe {
-  /** The name that tfjs knows it by. */
-  readonly name: string;
-  /** Other names that a person may type. */
-  readonly aliases: readonly string[];
-  /**
-   * Imports and registers what it needs. Gives words about it: `wasm (SIMD)`.
-   * @throws TransferKitError `missing-package`; Error in plain words when it is there and cannot be used.
-   */
+/** A backend of Node, given what imports packages. */
+export interface NodeBackendRecipe extends Omit<BackendRecipe, 'prepare'> {
   readonly prepare: (load: PackageImporter) => Promise<string>;
 }
 
@@ -62,7 +55,7 @@ function checkOneCopy(module: Record<string, unknown>, short: string): void {
   throw new Error(`${short} brings another copy of tfjs-core (${versions}); npm dedupe makes them one`);
 }
 
-const tensorflow: BackendRecipe = {
+const tensorflow: NodeBackendRecipe = {
   name: 'tensorflow',
   aliases: ['tfjs-node'],
   async prepare(load) {
@@ -79,7 +72,7 @@ function wasmFolder(): string {
   return join(dirname(main), '..', 'wasm-out') + sep;
 }
 
-const wasm: BackendRecipe = {
+const wasm: NodeBackendRecipe = {
   name: 'wasm',
   aliases: [],
   async prepare(load) {
@@ -90,7 +83,7 @@ const wasm: BackendRecipe = {
   },
 };
 
-const cpu: BackendRecipe = {
+const cpu: NodeBackendRecipe = {
   name: 'cpu',
   aliases: [],
   async prepare(load) {
@@ -110,7 +103,7 @@ function provideGpu(dawn: Record<string, unknown>): void {
   else Object.defineProperty(navigator, 'gpu', { value: gpu, configurable: true });
 }
 
-const webgpu: BackendRecipe = {
+const webgpu: NodeBackendRecipe = {
   name: 'webgpu',
   aliases: [],
   async prepare(load) {
@@ -123,4 +116,4 @@ const webgpu: BackendRecipe = {
 };
 
 /** Every backend that Node can have. */
-export const nodeBackends: readonly BackendRecipe[] = [tensorflow, wasm, cpu, webgpu];
+export const nodeBackends: readonly NodeBackendRecipe[] = [tensorflow, wasm, cpu, webgpu];
