@@ -28,7 +28,9 @@ async function writePhotos(name: string, each: number, seed: number): Promise<vo
   for (const [kind, [label, shape]] of kinds.entries()) {
     for (let index = 0; index < each; index++) {
       const { data, width, height } = drawPhoto(shape, seed + kind * 10_007 + index);
-      const png = await sharp(data, { raw: { width, height, channels: 3 } }).png().toBuffer();
+      const png = await sharp(data, { raw: { width, height, channels: 3 } })
+        .png()
+        .toBuffer();
       writeFileDeep(inFolder(`${name}/${label}/${index}.png`), png);
     }
   }
@@ -43,7 +45,10 @@ async function accuracyOf(base: Base<'image'>, train: Dataset<'image', string>, 
 
 async function photos(): Promise<string> {
   title('1. A backbone');
-  say('No pretrained network ships with this version yet, so a small MobileNetV2 is trained here first,', 'on 1,200 drawn pictures of 12 shapes. With a published one this step is a download.');
+  say(
+    'No pretrained network ships with this version yet, so a small MobileNetV2 is trained here first,',
+    'on 1,200 drawn pictures of 12 shapes. With a published one this step is a download.',
+  );
   let clock = performance.now();
   const backbone = await photoBackbone(inFolder('backbone'));
   say(`Done in ${seconds(clock)}.`);
@@ -64,7 +69,10 @@ async function photos(): Promise<string> {
   const { low, high } = report.interval.accuracy;
   say('', 'What the pretrained backbone is worth: the same head, the same 180 photos');
   say(`  on the pretrained network   ${percent(report.accuracy).padStart(5)}   (95 % interval ${percent(low)} to ${percent(high)})`);
-  say(`  on the untrained network    ${percent(untrained).padStart(5)}`, `  always the same answer      ${percent(report.baseline.accuracy).padStart(5)}`);
+  say(
+    `  on the untrained network    ${percent(untrained).padStart(5)}`,
+    `  always the same answer      ${percent(report.baseline.accuracy).padStart(5)}`,
+  );
 
   await model.save(inFolder('shapes-model'));
   model.dispose();
@@ -84,7 +92,10 @@ async function sentences(): Promise<string> {
     '',
   );
   const clock = performance.now();
-  const backbone = await sentenceBackbone(inFolder('words'), train.items.map((item) => item.input as string));
+  const backbone = await sentenceBackbone(
+    inFolder('words'),
+    train.items.map((item) => item.input as string),
+  );
   using model = addHead(await loadPretrained<'text'>(backbone), classification(train.labels));
   const { plan } = await fineTune(model, train, { unfreeze: 'all', headEpochs: 0, epochs: 12, learningRate: 0.003, validation: 0 });
   say(plan.describe(), '', `Trained in ${seconds(clock)}.`, '');
@@ -102,8 +113,18 @@ try {
   say(`TransferKit on ${runtime.describe()}`);
   const results = [await photos(), await sentences()];
   title('Done');
-  say(`${results.join(', ')}; ${seconds(started)} in all.`, '', 'With your own photos, one sub-folder per class, and a real backbone from the Hugging Face Hub:', '');
-  say("  import { fineTune } from 'transferkit';", "  const { model } = await fineTune('mobilenet-v2', 'photos/');", "  await model.predict('new.jpg');", '');
+  say(
+    `${results.join(', ')}; ${seconds(started)} in all.`,
+    '',
+    'With your own photos, one sub-folder per class, and a real backbone from the Hugging Face Hub:',
+    '',
+  );
+  say(
+    "  import { fineTune } from 'transferkit';",
+    "  const { model } = await fineTune('mobilenet-v2', 'photos/');",
+    "  await model.predict('new.jpg');",
+    '',
+  );
   say('or without writing a line: npx tsx examples/photos.ts <folder of photos>');
 } finally {
   rmSync(folder, { recursive: true, force: true });

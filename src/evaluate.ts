@@ -1,3 +1,4 @@
+import { checkDataset } from './data/check-dataset.js';
 import type { Dataset, SkippedItem } from './data/dataset.js';
 import * as tf from '@tensorflow/tfjs-core';
 import { TransferKitError } from './errors.js';
@@ -41,7 +42,7 @@ const chunkSize = 64;
  * import { imageFolder } from 'transferkit/data';
  *
  * const model = await loadModel('flowers-model');
- * const report = await evaluate(model, await imageFolder('photos/test'));
+ * const report = await evaluate(model, await imageFolder('photos-test'));
  * console.log(report.summary());
  * ```
  */
@@ -51,6 +52,7 @@ export async function evaluate<M extends Modality, Target, Prediction, R extends
   options: EvaluateOptions = {},
 ): Promise<Evaluated<R>> {
   model.assertUsable();
+  checkDataset(data, model.base.modality);
   if (data.length === 0) throw new TransferKitError('bad-data', `there is nothing to evaluate: ${data.origin} has no examples`);
   const outcomes: Outcome<Target, Prediction>[] = [];
   const skipped: SkippedItem[] = [...data.skipped];

@@ -5,14 +5,15 @@ import { Base } from './base.js';
 import type { HeadDefinition } from './heads/head.js';
 import { findHead } from './heads/index.js';
 import type { Modality } from './inputs/input.js';
-import { parseJsonObject } from './weights/read-json.js';
 import { openCheckpoint, type LoadOptions } from './load-pretrained.js';
-import type { MetricsRecord, Model, ModelRecord, TrainingRecord } from './model.js';
+import type { Model } from './model.js';
 import type { Runtime } from './runtimes/runtime.js';
+import { savedRecord } from './saved-record.js';
 import { savedPart, type SavedModel } from './saved-layout.js';
 import type { Checkpoint, Source } from './sources/source.js';
 import type { AnyModel } from './training/weight-set.js';
 import { addHead } from './add-head.js';
+import { buildGuarded } from './layers/build-guarded.js';
 import { fillModel } from './weights/fill-model.js';
 
 /** Options of `loadModel`. */
@@ -67,7 +68,7 @@ async function restoreBase(
   const base = new Base({
     family,
     config: saved.backbone.config,
-    built: family.build(saved.backbone.config),
+    built: buildGuarded(family.name, checkpoint, () => family.build(saved.backbone.config)),
     processor,
     provenance,
     ...place,
@@ -80,7 +81,8 @@ async function restoreModel(saved: SavedModel, base: Base, checkpoint: Checkpoin
   let model: AnyModel | undefined;
   try {
     const definition = await findHead(saved.head.name, own);
-    model = addHead(base, definition.restore(saved.head.config)) as AnyModel;
+    const head = definition.restore(saved.head.config);
+    model = buildGuarded(`${head.name} head`, checkpoint, () => addHead(base, head) as AnyModel);
     const names = [...model.weights().keys()];
     const table = { detect: () => true, rows: () => names.map((name) => [name, name, 'copy'] as const), ignore: [] };
     await fillModel({
@@ -97,14 +99,4 @@ async function restoreModel(saved: SavedModel, base: Base, checkpoint: Checkpoin
     base.dispose();
     throw error;
   }
-}
-
-/** What was written beside the weights. Shown, never computed with. */
-async function savedRecord(checkpoint: Checkpoint): Promise<ModelRecord> {
-  const read = async <T>(path: string): Promise<T | undefined> => {
-    const bytes = await checkpoint.file(path);
-    return bytes === undefined ? undefined : (parseJsonObject(bytes, path) as unknown as T);
-  };
-  const [training, metrics] = await Promise.all([read<TrainingRecord>('training.json'), read<MetricsRecord>('metrics.json')]);
-  return { ...(training === undefined ? {} : { training }), ...(metrics === undefined ? {} : { metrics }) };
 }

@@ -3,9 +3,11 @@ import type { AnyBackbone } from './backbones/backbone.js';
 import { findBackbone, matchBackbone } from './backbones/index.js';
 import { Base } from './base.js';
 import { pretrainedNames } from './catalogue.js';
+import { TransferKitError } from './errors.js';
 import type { Modality } from './inputs/input.js';
 import type { JsonObject } from './json.js';
 import { unknownName } from './nearest-name.js';
+import { buildGuarded } from './layers/build-guarded.js';
 import { disposeModel } from './layers/dispose-model.js';
 import { namedWeights } from './layers/named-weights.js';
 import type { Runtime } from './runtimes/runtime.js';
@@ -63,7 +65,8 @@ export const loadOptionNames = [
  *
  * A folder that `model.save` wrote serves too: its base is loaded as it was trained, and its head left out.
  *
- * @param id a known name, `hf://owner/repo`, the path of a folder or file, or a request that names backbone and source
+ * @param id a known name, `hf://owner/repo`, the path of a folder or file, a source, or a request that names both
+ *   backbone and source
  * @throws TransferKitError `unknown-name`, `not-found`, `unauthorized`, `network`, `offline`, `corrupt-file`, `bad-config`,
  *   `weight-mismatch`
  * @example
@@ -75,7 +78,7 @@ export const loadOptionNames = [
  * ```
  */
 export async function loadPretrained<M extends Modality = Modality>(
-  id: string | PretrainedRequest<M>,
+  id: string | Source | PretrainedRequest<M>,
   options?: LoadOptions,
 ): Promise<Base<M>>;
 export async function loadPretrained(id: PretrainedId, options: LoadOptions = {}): Promise<Base> {
@@ -92,7 +95,12 @@ export async function loadPretrained(id: PretrainedId, options: LoadOptions = {}
 
 /** What is asked for, in full. */
 function requestOf(id: PretrainedId): PretrainedRequest {
-  if (typeof id === 'string') return pretrainedNames[id] ?? { source: id };
+  if (typeof id === 'string') return Object.hasOwn(pretrainedNames, id) ? pretrainedNames[id]! : { source: id };
+  if (typeof id !== 'object' || id === null)
+    throw new TransferKitError(
+      'bad-option',
+      `a base is named by a name, an address, a source or { backbone, source }.\n  Received: ${String(id)}`,
+    );
   return 'open' in id ? { source: id } : id;
 }
 
@@ -114,7 +122,7 @@ async function familyFor(checkpoint: Checkpoint, wanted: string | AnyBackbone | 
 /** The family's config with the caller's settings, which must be settings that the family has. */
 function overrideConfig(family: AnyBackbone, config: JsonObject, overrides: JsonObject = {}): JsonObject {
   for (const name of Object.keys(overrides))
-    if (!(name in config)) throw unknownName(`setting of ${family.name}`, name, Object.keys(config));
+    if (!Object.hasOwn(config, name)) throw unknownName(`setting of ${family.name}`, name, Object.keys(config));
   return { ...config, ...overrides };
 }
 
@@ -127,7 +135,7 @@ async function buildBase(
   const config = overrideConfig(family, (await family.parse(checkpoint)) as JsonObject, request.config);
   const recipe = { ...(await family.input(config, checkpoint)), ...request.input };
   const processor = await family.processor(recipe, { runtime, file: (path) => checkpoint.file(path) });
-  const built = family.build(config);
+  const built = buildGuarded(family.name, checkpoint, () => family.build(config));
   try {
     await fillModel({ family: family.name, weights: namedWeights(built.model), checkpoint, tables: family.weights, config });
   } catch (error) {

@@ -1,7 +1,7 @@
 import { addHead } from './add-head.js';
+import { checkDataset } from './data/check-dataset.js';
 import type { Dataset } from './data/dataset.js';
 import { openData } from './data/open-data.js';
-import { TransferKitError } from './errors.js';
 import { classification } from './heads/classification.js';
 import { loadOptionNames, loadPretrained, type LoadOptions, type PretrainedId } from './load-pretrained.js';
 import { Model } from './model.js';
@@ -24,12 +24,8 @@ export async function modelFor(
   options: FineTuneOptions & LoadOptions,
 ): Promise<Prepared> {
   if (start instanceof Model) {
-    if (typeof data === 'string')
-      throw new TransferKitError(
-        'bad-option',
-        'a model is trained on a data set.\n  Received: a path\n  Fix: read it first with imageFolder(path) or table(path).',
-      );
-    return { model: start, examples: data, training: options, release: () => undefined };
+    checkDataset(data, start.base.modality);
+    return { model: start, examples: data as Dataset, training: options, release: () => undefined };
   }
   const { load, training } = splitOptions(options);
   const base = await loadPretrained(start, { ...load, ...(options.signal === undefined ? {} : { signal: options.signal }) });

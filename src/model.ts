@@ -93,7 +93,7 @@ export class Model<
    * @returns plain data, one prediction an input: `{ label, confidence, scores }` for a classifier
    * @throws TransferKitError `bad-input`, `corrupt-file`, `not-found`, `too-large`, `disposed`
    */
-  predict(input: Branches<RawInputs[M]>): Promise<Prediction>;
+  predict(inputs: Branches<RawInputs[M]>): Promise<Prediction>;
   predict(inputs: readonly Branches<RawInputs[M]>[]): Promise<Prediction[]>;
   async predict(inputs: unknown): Promise<Prediction | Prediction[]> {
     this.assertUsable();

@@ -43,6 +43,8 @@ async function readOrSkip(model: AnyModel, data: Dataset, index: number, skipped
     return await readItem(model, data, index);
   } catch (error) {
     if (!TransferKitError.isInstance(error)) throw error;
+    // A package that is missing would make every example a bad one.
+    if (error.code === 'missing-package') throw error;
     if (data.onBadItem === 'error') throw badItem(id, error);
     skipped.push({ id, reason: error.message });
     return undefined;

@@ -22,21 +22,43 @@ export const isSavedModel = ({ config }: Checkpoint): boolean => config['transfe
 /** @throws TransferKitError `bad-config` for a folder that is not a saved model, is incomplete or was written by a newer version */
 export function savedPart(checkpoint: Checkpoint): SavedModel {
   const { config, origin } = checkpoint;
-  const saved = config['transferkit'] as unknown as SavedModel | undefined;
+  const saved = config['transferkit'];
   const complain = (what: string, fix: string): TransferKitError =>
-    new TransferKitError('bad-config', `${origin} ${what}.\n  Fix: ${fix}`, { details: { origin } });
+    new TransferKitError('bad-config', `"${origin}" ${what}.\n  Fix: ${fix}`, { details: { origin } });
   if (saved === undefined) {
     throw complain(
-      'is not a model that TransferKit saved: its config.json has no "transferkit" part',
-      'load a published checkpoint with loadPretrained',
+      'is not a model that TransferKit saved: there is no config.json with a "transferkit" part',
+      'check the path; a published checkpoint is loaded with loadPretrained, and gets a head with addHead.',
     );
   }
-  if (saved.format !== 1)
-    throw complain(`has format ${saved.format}; this version reads format 1`, 'install a newer version of transferkit');
-  const missing = ['backbone', 'head', 'input', 'freeze', 'base'].filter((part) => typeof saved[part as keyof SavedModel] !== 'object');
-  if (missing.length > 0) throw complain(`lacks ${missing.join(', ')} in its config.json`, 'save the model again');
-  return saved;
+  if (!isRecord(saved)) throw complain(`has ${JSON.stringify(saved)} as the "transferkit" part of its config.json`, again);
+  if (saved['format'] !== 1) {
+    const received = JSON.stringify(saved['format'] ?? null);
+    throw complain(
+      `has format ${received}, and this version reads format 1`,
+      'install a newer version of transferkit, or save the model again.',
+    );
+  }
+  const broken = Object.entries(parts).find(([part, holds]) => !holds(saved[part]));
+  if (broken !== undefined) throw complain(`has no usable "${broken[0]}" in the "transferkit" part of its config.json`, again);
+  return saved as unknown as SavedModel;
 }
+
+const again = 'save the model again, or fetch the folder again as it was saved.';
+
+const isRecord = (value: unknown): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isNamedConfig = (value: unknown): boolean => isRecord(value) && typeof value['name'] === 'string' && isRecord(value['config']);
+
+/** What each part must be; what is inside a config is its owner's business. */
+const parts: Readonly<Record<string, (value: unknown) => boolean>> = {
+  backbone: isNamedConfig,
+  head: isNamedConfig,
+  input: isRecord,
+  freeze: (value) =>
+    isRecord(value) && Array.isArray(value['learns']) && value['learns'].every((learns) => typeof learns === 'boolean') &&
+    (value['normalization'] === 'inference' || value['normalization'] === 'batch'),
+  base: (value) => isRecord(value) && typeof value['origin'] === 'string' && typeof value['revision'] === 'string',
+}; // prettier-ignore
 
 /** Weights under our own names: those of the base, without the head's. */
 const baseTable: WeightTable<JsonObject> = {

@@ -5,6 +5,7 @@
  *   npx tsx tools/readme-table.ts --check  fails when it is out of date
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { format, resolveConfig } from 'prettier';
 import { backbones } from '../src/backbones/index.js';
 import { pretrainedNames } from '../src/catalogue.js';
 import { sources } from '../src/sources/index.js';
@@ -42,7 +43,8 @@ export async function supportTables(): Promise<string> {
 export async function withSupportTables(text: string): Promise<string> {
   const [from, to] = [text.indexOf(start), text.indexOf(end)];
   if (from < 0 || to < from) throw new Error(`README.md lacks "${start}" ... "${end}"`);
-  return `${text.slice(0, from + start.length)}\n\n${await supportTables()}\n\n${text.slice(to)}`;
+  const whole = `${text.slice(0, from + start.length)}\n\n${await supportTables()}\n\n${text.slice(to)}`;
+  return format(whole, { ...(await resolveConfig(readme)), parser: 'markdown' });
 }
 
 if (process.argv[1]?.endsWith('readme-table.ts') === true) {

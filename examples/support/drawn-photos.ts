@@ -52,7 +52,8 @@ export const newShapes: Readonly<Record<string, Shape>> = {
   crescent: (x, y) => radius(x, y) <= 0.95 && radius(x - 0.45, y) >= 0.75,
   flower: (x, y) => radius(x, y) <= 0.6 + 0.35 * Math.cos(6 * angle(x, y)),
   heart: (x, y) => (1.15 * x) ** 2 + (1.25 * (-y + 0.1) - 0.75 * Math.sqrt(Math.abs(x))) ** 2 <= 0.85,
-  key: (x, y) => (radius(x, y + 0.55) <= 0.42 && radius(x, y + 0.55) >= 0.2) || box(x, y - 0.4, 0.12, 0.6) || box(x - 0.22, y - 0.75, 0.22, 0.1),
+  key: (x, y) =>
+    (radius(x, y + 0.55) <= 0.42 && radius(x, y + 0.55) >= 0.2) || box(x, y - 0.4, 0.12, 0.6) || box(x - 0.22, y - 0.75, 0.22, 0.1),
   spiral: (x, y) => radius(x, y) <= 1 && (radius(x, y) * 2.6 - angle(x, y) / (2 * Math.PI) + 9) % 1 < 0.5,
 };
 
@@ -69,7 +70,8 @@ export function seededNumbers(seed: number): () => number {
 
 type Colour = readonly [number, number, number];
 
-const mix = (a: Colour, b: Colour, share: number): Colour => [0, 1, 2].map((channel) => a[channel]! * (1 - share) + b[channel]! * share) as unknown as Colour;
+const mix = (a: Colour, b: Colour, share: number): Colour =>
+  [0, 1, 2].map((channel) => a[channel]! * (1 - share) + b[channel]! * share) as unknown as Colour;
 
 /** Two colours that differ enough to be told apart. */
 function twoColours(next: () => number): readonly [Colour, Colour] {
@@ -105,21 +107,28 @@ export function drawPhoto(shape: Shape, seed: number, size = 64): PixelData {
   const [centerX, centerY] = [next(), next()].map((value) => (value * 2 - 1) * (0.95 - scale)) as [number, number];
   const turn = (next() * 2 - 1) * 0.5;
   const [cos, sin, noise] = [Math.cos(turn) / scale, Math.sin(turn) / scale, 2 + next() * 12];
-  const covers = (x: number, y: number): boolean => shape((x - centerX) * cos + (y - centerY) * sin, (y - centerY) * cos - (x - centerX) * sin);
+  const covers = (x: number, y: number): boolean =>
+    shape((x - centerX) * cos + (y - centerY) * sin, (y - centerY) * cos - (x - centerX) * sin);
   const data = new Uint8Array(size * size * 3);
   for (let index = 0; index < size * size; index++) {
     const [x, y] = [((index % size) + 0.25) * (2 / size) - 1, (Math.floor(index / size) + 0.25) * (2 / size) - 1];
     const half = 1 / size;
     // Four looks into each pixel, so that edges are smooth as a camera's are.
-    const share = (Number(covers(x, y)) + Number(covers(x + half, y)) + Number(covers(x, y + half)) + Number(covers(x + half, y + half))) / 4;
+    const share =
+      (Number(covers(x, y)) + Number(covers(x + half, y)) + Number(covers(x, y + half)) + Number(covers(x + half, y + half))) / 4;
     const colour = mix(mix(ground, other, texture(x, y)), paint, share);
-    for (let channel = 0; channel < 3; channel++) data[index * 3 + channel] = Math.max(0, Math.min(255, colour[channel]! + (next() - 0.5) * noise * 2));
+    for (let channel = 0; channel < 3; channel++)
+      data[index * 3 + channel] = Math.max(0, Math.min(255, colour[channel]! + (next() - 0.5) * noise * 2));
   }
   return { width: size, height: size, data };
 }
 
 /** Some pictures of each class. */
-export function drawnExamples(shapes: Readonly<Record<string, Shape>>, each: number, seed: number): { readonly image: PixelData; readonly label: string }[] {
+export function drawnExamples(
+  shapes: Readonly<Record<string, Shape>>,
+  each: number,
+  seed: number,
+): { readonly image: PixelData; readonly label: string }[] {
   return Object.entries(shapes).flatMap(([label, shape], kind) =>
     Array.from({ length: each }, (_, index) => ({ image: drawPhoto(shape, seed + kind * 10_007 + index), label })),
   );

@@ -8,4 +8,6 @@ const endings = ['s', 'd', 'ed', 'ing', 'er', 'ly', 'n', 'ion', 'ment', 'able'].
 const wordsOf = (text: string): string[] => text.toLowerCase().match(/[\p{L}\p{N}]+|[^\s\p{L}\p{N}]/gu) ?? [];
 
 /** A word-piece vocabulary of all words of some texts. Words that are not in it are unknown. */
-export const wordPieceVocabulary = (texts: readonly string[]): string[] => [...new Set([...special, ...texts.flatMap(wordsOf), ...endings])];
+export const wordPieceVocabulary = (texts: readonly string[]): string[] => [
+  ...new Set([...special, ...texts.flatMap(wordsOf), ...endings]),
+];

@@ -2,6 +2,7 @@ import { runtime as hereRuntime } from '#runtime';
 import { TransferKitError } from '../errors.js';
 import type { Modality } from '../inputs/input.js';
 import type { Runtime } from '../runtimes/runtime.js';
+import { checkDataset } from './check-dataset.js';
 import type { Dataset } from './dataset.js';
 import { imageFolder } from './image-folder.js';
 import { table } from './table.js';
@@ -48,8 +49,6 @@ export async function openData<M extends Modality, Target>(
       throw new TransferKitError('bad-data', opener.complaint(path), { details: { path, modality } });
     return (await opener.open(path, runtime)) as unknown as Dataset<M, Target>;
   }
-  if (data.modality === modality) return data;
-  const received: Modality = data.modality;
-  const message = `the backbone takes ${modality} and ${data.origin} holds ${received}.\n  Fix: take a backbone or data of the same kind.`;
-  throw new TransferKitError('bad-data', message, { details: { origin: data.origin, expected: modality, received } });
+  checkDataset(data, modality);
+  return data;
 }

@@ -97,7 +97,7 @@ function softmax(logits: ArrayLike<number>): number[] {
  *
  * const base = await loadPretrained('./mobilenet-v2');
  * const model = addHead(base, classification(['cat', 'dog']));
- * const { label } = await model.predict('photo.jpg'); // 'cat' | 'dog'
+ * const { label } = await model.predict('new.jpg'); // 'cat' | 'dog'
  * ```
  */
 export function classification<const Labels extends readonly string[]>(

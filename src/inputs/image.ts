@@ -151,11 +151,12 @@ export function createImageEncoder(recipe: ImageRecipe): (image: RgbImage) => En
  * @throws TransferKitError `bad-config` when the recipe is not one.
  * @example
  * ```ts
- * import { runtime } from 'transferkit/node';
+ * import { imageProcessor, runtime, type ImageRecipe } from 'transferkit';
  *
- * const recipe = imageRecipeFromTorchvision({ resize: 256, crop: 224 });
- * const processor = await imageProcessor(recipe, { runtime, file: async () => undefined });
- * const { arrays } = await processor.encode('rose.jpg'); // float32 [224, 224, 3]
+ * const resize = { mode: 'stretch', height: 96, width: 96, interpolation: 'bilinear', antialias: true } as const;
+ * const recipe: ImageRecipe = { kind: 'image', resize, crop: null, scale: 1 / 127.5, mean: [1, 1, 1], std: [1, 1, 1], channelOrder: 'rgb' };
+ * const processor = await imageProcessor(recipe, { runtime, file: () => Promise.resolve(undefined) });
+ * const { arrays } = await processor.encode('new.jpg'); // float32 [96, 96, 3], -1 to 1
  * ```
  */
 export const imageProcessor: ProcessorFactory = (recipe, { runtime }) => {

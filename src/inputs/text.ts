@@ -191,8 +191,16 @@ function assertRoom(recipe: TextRecipe, tokenizer: TextTokenizer): void {
  * @throws TransferKitError `not-found` without a tokenizer, `corrupt-file` when it is broken, `too-large`, `missing-package`
  * @example
  * ```ts
- * const processor = await textProcessor(recipe, { runtime, file });
- * const { arrays } = await processor.encode('a red rose');
+ * import { textProcessor, type TextRecipe } from 'transferkit';
+ *
+ * const recipe: TextRecipe = {
+ *   ...{ kind: 'text', maxLength: 64, addSpecialTokens: false, arrays: ['ids', 'mask'], padId: 0, vocabularySize: 7 },
+ *   ...{ lowerCase: true, dropUnknown: true, maxCharacters: 10_000 },
+ * };
+ * const vocabulary = new TextEncoder().encode('[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nred\nrose');
+ * const file = (path: string) => Promise.resolve(path === 'vocab.txt' ? vocabulary : undefined);
+ * const processor = await textProcessor(recipe, { file });
+ * const { arrays } = await processor.encode('a red rose'); // ids [4, 5, 6], mask [1, 1, 1]
  * ```
  */
 export async function textProcessor(recipe: InputRecipe, context: Pick<ProcessorContext, 'file'>): Promise<InputProcessor> {

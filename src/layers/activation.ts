@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { layers } from '@tensorflow/tfjs-layers';
+import { unknownName } from '../nearest-name.js';
 import { onlyInput } from './call-keywords.js';
 import { gelu, tanhGelu } from './gelu.js';
 
@@ -41,6 +42,7 @@ export class Activation extends layers.Layer {
 
   constructor(options: ActivationArguments) {
     super({ name: options.name });
+    if (!Object.hasOwn(functions, options.activation)) throw unknownName('activation', String(options.activation), activationNames);
     this.activation = options.activation;
   }
 

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { layers } from '@tensorflow/tfjs-layers';
 import type { Shape } from '@tensorflow/tfjs-layers';
+import { TransferKitError } from '../errors.js';
 import { nextSeed } from './call-keywords.js';
 import type { CallKeywords } from './call-keywords.js';
 import { dropValues } from './drop-values.js';
@@ -65,7 +66,9 @@ export class MultiHeadAttention extends layers.Layer {
   }
 
   override computeOutputShape(inputShape: Shape | Shape[]): Shape {
-    return (inputShape as Shape[])[0]!;
+    const shape = (inputShape as Shape[])[0]!;
+    if (Number.isInteger(shape.at(-1)! / this.heads)) return shape;
+    throw new TransferKitError('bad-config', `${shape.at(-1)} features cannot be shared among ${this.heads} attention heads.\n  Expected: a divisor.`);
   }
 
   override getConfig(): tf.serialization.ConfigDict {

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { layers } from '@tensorflow/tfjs-layers';
 import type { Shape } from '@tensorflow/tfjs-layers';
+import { unknownName } from '../nearest-name.js';
 
 /** How the vectors of a text's tokens become one: their mean, the first, or the largest value of each feature. */
 export type PoolingMode = 'mean' | 'cls' | 'max';
@@ -33,6 +34,7 @@ export class TokenPooling extends layers.Layer {
 
   constructor(options: TokenPoolingArguments) {
     super({ name: options.name });
+    if (!Object.hasOwn(pools, options.mode)) throw unknownName('pooling', String(options.mode), Object.keys(pools));
     this.mode = options.mode;
   }
 

@@ -12,6 +12,7 @@ import { compare, comparisonNames } from './wasm-kernels/compare.js';
 import { conv2DBackpropFilter, conv2DBackpropInput } from './wasm-kernels/convolution.js';
 import { depthwiseConv2dNativeBackpropFilter, depthwiseConv2dNativeBackpropInput } from './wasm-kernels/depthwise.js';
 import { einsum } from './wasm-kernels/einsum.js';
+import { identity } from './wasm-kernels/identity.js';
 import { batchMatMul, fusedMatMul } from './wasm-kernels/mat-mul.js';
 import { explicitSamePadding } from './wasm-kernels/same-padding.js';
 import { unsortedSegmentSum } from './wasm-kernels/segment-sum.js';
@@ -29,6 +30,7 @@ const replaced: Readonly<Record<string, KernelFactory>> = {
   FusedBatchNorm: fusedBatchNorm,
   FusedConv2D: explicitSamePadding(false),
   FusedDepthwiseConv2D: explicitSamePadding(true),
+  Identity: identity,
   Mean: mean,
   Sum: sum,
   Tile: tile,

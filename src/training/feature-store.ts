@@ -87,9 +87,10 @@ class Store implements FeatureStore {
     }
     if (this.count > 0) return;
     const first = this.skipped[0];
+    if (first === undefined) throw new TransferKitError('bad-data', `there is nothing to learn from: ${this.data.origin} has no examples`);
     throw new TransferKitError(
       'bad-data',
-      `no example of ${this.data.origin} could be read; ${this.skipped.length} were skipped.\n  First: ${first?.id}: ${first?.reason}`,
+      `no example of ${this.data.origin} could be read; ${this.skipped.length} were skipped.\n  First: ${first.id}: ${first.reason}`,
     );
   }
 

@@ -1,3 +1,4 @@
+import { checkDataset } from '../data/check-dataset.js';
 import type { Dataset } from '../data/dataset.js';
 import type { FineTuneOptions } from './options.js';
 
@@ -12,11 +13,18 @@ export interface HeldOut {
 /** Below this many examples a held-out part would say little and cost much. */
 const enoughToHoldOut = 100;
 
+/** A label that only validation has counts against the model, and nothing is learnt about it. */
+function given(training: Dataset, validation: Dataset): HeldOut {
+  checkDataset(validation, training.modality);
+  const lacking = validation.labels.filter((label) => !training.labels.includes(label));
+  const note = lacking.length === 0 ? '' : `; no training example has its labels ${lacking.map((label) => `"${label}"`).join(', ')}`;
+  return { training, validation: validation.length === 0 ? undefined : validation, reason: `validation as given${note}` };
+}
+
 /** Takes validation as given, or holds a stratified part out where there is enough. */
 export function holdOut(data: Dataset, options: FineTuneOptions): HeldOut {
   const { validation: wanted } = options;
-  if (wanted !== undefined && typeof wanted !== 'number')
-    return { training: data, validation: wanted.length === 0 ? undefined : wanted, reason: 'validation as given' };
+  if (wanted !== undefined && typeof wanted !== 'number') return given(data, wanted);
   const fraction = wanted ?? (data.length < enoughToHoldOut ? 0 : 0.1);
   if (fraction === 0)
     return {

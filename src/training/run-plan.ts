@@ -40,7 +40,8 @@ export async function runPlan(run: Run): Promise<TrainingHistory> {
     epochs: results.flatMap((result): readonly EpochRecord[] => result.epochs),
     best: Object.fromEntries(results.map((result) => [result.name, result.bestEpoch])),
     ended: results.at(-1)!.ended,
-    skipped: [...run.training.skipped, ...train.skipped, ...(validation?.skipped ?? [])],
+    // Parts of one data set share what was left out when it was read.
+    skipped: [...new Set([...run.training.skipped, ...(run.validation?.skipped ?? []), ...train.skipped, ...(validation?.skipped ?? [])])],
     seconds: { features: (featuresDone - started) / 1000, training: (performance.now() - featuresDone) / 1000 },
   };
 }

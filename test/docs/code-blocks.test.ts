@@ -68,7 +68,8 @@ test('commands speak of scripts and files that there are', () => {
   for (const command of commands) {
     const script = /^\s*npm (?:run ([\w:-]+)|(test)\b)/.exec(command);
     if (script !== null) expect(Object.keys(scripts), command).toContain(script[1] ?? script[2]);
-    for (const [path] of command.matchAll(/\b(?:examples|tools|bench)\/[\w./-]+\.ts\b/g)) expect(readFileSync(join(root, path)).length, command).toBeGreaterThan(0);
+    for (const [path] of command.matchAll(/\b(?:examples|tools|bench)\/[\w./-]+\.ts\b/g))
+      expect(readFileSync(join(root, path)).length, command).toBeGreaterThan(0);
   }
 });
 

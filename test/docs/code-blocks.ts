@@ -48,7 +48,9 @@ export const documentBlocks = (): CodeBlock[] => documents().flatMap((file) => b
 /** The modules that users import. */
 function entryFiles(): string[] {
   const plugins = ['backbones', 'sources', 'heads'].flatMap((folder) =>
-    readdirSync(join(root, 'src', folder)).filter((file) => file.endsWith('.ts') && file !== 'index.ts').map((file) => join('src', folder, file)),
+    readdirSync(join(root, 'src', folder))
+      .filter((file) => file.endsWith('.ts') && file !== 'index.ts')
+      .map((file) => join('src', folder, file)),
   );
   return ['src/index.ts', 'src/data/index.ts', 'src/testing.ts', 'src/runtimes/node.ts', ...plugins].map((file) => join(root, file));
 }
@@ -95,7 +97,10 @@ export function docstringBlocks(): CodeBlock[] {
 /** What the type checker says of some files, one line an error. */
 export function typeErrors(files: readonly { readonly path: string; readonly place: string }[]): string[] {
   const places = new Map(files.map(({ path, place }) => [path, place]));
-  const program = ts.createProgram(files.map(({ path }) => path), compilerOptions());
+  const program = ts.createProgram(
+    files.map(({ path }) => path),
+    compilerOptions(),
+  );
   const diagnostics = files.flatMap(({ path }) => {
     const source = program.getSourceFile(path);
     return [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)];

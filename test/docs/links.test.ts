@@ -12,7 +12,8 @@ const anchorOf = (heading: string): string =>
     .replace(/\s/g, '-');
 
 const withoutCode = (text: string): string => text.replace(/^```[\s\S]*?^```$/gm, '');
-const anchorsOf = (file: string): string[] => [...withoutCode(readFileSync(file, 'utf8')).matchAll(/^#+ (.+)$/gm)].map(([, heading]) => anchorOf(heading!));
+const anchorsOf = (file: string): string[] =>
+  [...withoutCode(readFileSync(file, 'utf8')).matchAll(/^#+ (.+)$/gm)].map(([, heading]) => anchorOf(heading!));
 
 test.each(documents())('every link of %s leads somewhere', (file) => {
   const text = withoutCode(readFileSync(join(root, file), 'utf8'));

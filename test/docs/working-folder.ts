@@ -23,10 +23,19 @@ const repositories: Readonly<Record<string, string>> = {
   'minishlab/potion-base-8M': golden('static-embedding/model2vec'),
 };
 
+/** A network of Keras with a layer of a well-known name. */
+function writeKerasGraph(folder: string): void {
+  cpSync(golden('keras-graph/keras2-residual'), folder, { recursive: true });
+  const path = join(folder, 'model.json');
+  writeFileSync(path, readFileSync(path, 'utf8').replaceAll('"added"', '"conv_pw_13_relu"'));
+}
+
 /** A picture of one colour with a little noise, which any network can tell from the others. */
 async function writePicture(path: string, colour: readonly number[], seed: number): Promise<void> {
   mkdirSync(dirname(path), { recursive: true });
-  const pixels = Uint8Array.from({ length: 48 * 40 * 3 }, (_, index) => Math.min(255, colour[index % 3]! + ((index * 31 + seed * 17) % 41)));
+  const pixels = Uint8Array.from({ length: 48 * 40 * 3 }, (_, index) =>
+    Math.min(255, colour[index % 3]! + ((index * 31 + seed * 17) % 41)),
+  );
   await sharp(pixels, { raw: { width: 48, height: 40, channels: 3 } }).toFile(path);
 }
 
@@ -74,6 +83,7 @@ export interface WorkingFolder {
 export async function prepareWorkingFolder(): Promise<WorkingFolder> {
   const folder = mkdtempSync(join(tmpdir(), 'transferkit-docs-'));
   for (const [name, from] of Object.entries(checkpoints)) cpSync(from, join(folder, name), { recursive: true });
+  writeKerasGraph(join(folder, 'mobilenet-v1'));
   await writePhotos(join(folder, 'photos'), 6);
   await writePhotos(join(folder, 'photos-test'), 2);
   await writePicture(join(folder, 'new.jpg'), colours['rose']!, 99);

@@ -113,8 +113,3 @@ test('types resolve for a consumer, with labels typed end to end', () => {
     run('node', [join(root, 'node_modules/typescript/bin/tsc'), ...compile, ...resolution, 'use.ts'], project);
   }
 });
-
-test('publint and attw find nothing', () => {
-  run('npx', ['publint', '--strict'], root);
-  run('npx', ['attw', tarball, '--profile', 'esm-only'], root);
-});

@@ -5,7 +5,7 @@ import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import fc from 'fast-check';
 import { createRequire } from 'node:module';
 import { dirname, join, sep } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { TransferKitError } from '../../src/errors.js';
 import { installWasmKernels } from '../../src/runtimes/wasm-kernels.js';
 
@@ -380,6 +380,22 @@ describe('reductions and broadcasts', () => {
   );
 });
 
+describe('clone', () => {
+  it('shares memory, and either owner may go first', async () => {
+    await tf.setBackend('wasm');
+    const before = tf.engine().backend.numDataIds();
+    for (const order of [0, 1]) {
+      const original = normal([3], 1);
+      const copies = [original, tf.clone(original)];
+      const expected = [...original.dataSync()];
+      copies[order]!.dispose();
+      expect([...copies[1 - order]!.dataSync()]).toEqual(expected);
+      copies[1 - order]!.dispose();
+    }
+    expect(tf.engine().backend.numDataIds()).toBe(before);
+  });
+});
+
 describe('unsortedSegmentSum', () => {
   it('equals cpu, ids outside left out', () =>
     check(
@@ -574,5 +590,13 @@ describe('installWasmKernels', () => {
 
   it('leaves the other backends alone', () => {
     expect(tf.getKernel('Einsum', 'cpu').kernelFunc).not.toBe(tf.getKernel('Einsum', 'wasm').kernelFunc);
+  });
+
+  it('says what to import when the wasm backend is not loaded', async () => {
+    vi.resetModules();
+    vi.doMock('@tensorflow/tfjs-core', () => ({ ...tf, getKernelsForBackend: () => [] }));
+    const { installWasmKernels: install } = await import('../../src/runtimes/wasm-kernels.js');
+    expect(install).toThrow(/missing-package: .*import '@tensorflow\/tfjs-backend-wasm' first/s);
+    vi.doUnmock('@tensorflow/tfjs-core');
   });
 });

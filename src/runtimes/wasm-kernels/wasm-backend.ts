@@ -25,6 +25,8 @@ export interface WasmBackend {
   readonly wasm: WasmModule;
   readonly dataIdMap: { get(dataId: object): WasmData; delete(dataId: object): boolean };
   makeOutput(shape: readonly number[], dtype: DataType, address?: number): TensorInfo;
+  /** One more owner; each calls `disposeData` once. */
+  incRef(dataId: object): void;
   disposeData(dataId: object): boolean;
   typedArrayFromHeap(x: TensorInfo): Float32Array | Int32Array | Uint8Array;
 }

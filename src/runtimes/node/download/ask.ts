@@ -1,4 +1,5 @@
 import { TransferKitError } from '../../../errors.js';
+import { checkStatus, showUrl } from '../../check-status.js';
 import { abortedDownload } from './pause.js';
 
 /** The last answer of a chain of redirects. */
@@ -15,12 +16,6 @@ type Headers = Readonly<Record<string, string>>;
 const maxRedirects = 10;
 /** Headers that are meant for the server that was addressed, and are nobody else's business. */
 const privateHeaders = ['authorization', 'cookie', 'proxy-authorization'];
-
-/** An address without user, password and query, which may hold secrets (signed links do). */
-export function showUrl(url: string): string {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  return parsed === undefined ? 'an address that cannot be parsed' : parsed.origin + parsed.pathname;
-}
 
 /**
  * Asks for a file and follows redirects by hand: to read what the first server says of it, and to be certain that private headers
@@ -79,33 +74,4 @@ export function connectionError(url: string, error: unknown, signal?: AbortSigna
     cause: error,
     retryable: true,
   });
-}
-
-const fixes: Readonly<Record<number, string>> = {
-  401: 'give a token that may read it.',
-  403: 'give a token that may read it.',
-  404: 'check the address.',
-  429: 'wait, or give a token: servers allow more to those they know.',
-};
-
-async function checkStatus(response: Response, url: string): Promise<Response> {
-  const { status } = response;
-  if (response.ok || status === 304 || status === 416) return response;
-  await response.body?.cancel();
-  const code = status === 404 || status === 410 ? 'not-found' : status === 401 || status === 403 ? 'unauthorized' : 'network';
-  const retryable = status === 408 || status === 429 || status >= 500;
-  const errorCode = response.headers.get('x-error-code') ?? undefined;
-  const retryAfterMs = parseRetryAfter(response.headers.get('retry-after'));
-  const later = retryAfterMs === undefined ? '' : ` It asks to come back in ${Math.ceil(retryAfterMs / 1000)} s.`;
-  throw new TransferKitError(code, `"${showUrl(url)}" was answered with status ${status}.${later}\n  Fix: ${fixes[status] ?? 'try again later.'}`, {
-    details: { url: showUrl(url), status, errorCode, retryAfterMs },
-    retryable,
-  });
-}
-
-/** Seconds, or a date. */
-function parseRetryAfter(value: string | null): number | undefined {
-  if (value === null) return undefined;
-  const wait = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return Number.isFinite(wait) ? Math.max(0, wait) : undefined;
 }

@@ -1,9 +1,10 @@
 import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { TransferKitError } from '../../../errors.js';
+import { showUrl } from '../../check-status.js';
 import type { DownloadRequest } from '../../runtime.js';
 import { systemCode } from '../storage-error.js';
-import { ask, connectionError, showUrl, type Answer } from './ask.js';
+import { ask, connectionError, type Answer } from './ask.js';
 import { discardPart, onDisk, readRecord, sizeOf, writeRecord, type EntryPaths, type EntryRecord } from './cache-entry.js';
 
 /** What the server said of the bytes that are now in the part file. */
