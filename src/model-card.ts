@@ -71,7 +71,9 @@ function code(text: string): string {
 /** The same inside a table, where a bar would end the cell. */
 const cell = (text: string): string => code(text).replace(/\|/g, '\\|');
 const plain = (text: string): string => oneLine(text).replace(/[\\`*_{}[\]<>#|]/g, '\\$&');
-const figure = (value: number): string => (Number.isInteger(value) ? value.toLocaleString('en-US') : value.toFixed(4));
+/** A figure that is not defined is null in a saved record. */
+const figure = (value: number | null): string =>
+  !Number.isFinite(value) ? 'undefined' : (Number.isInteger(value) ? value.toLocaleString('en-US') : value.toFixed(4));
 const some = (count: number): string => `${count.toLocaleString('en-US')} example${count === 1 ? '' : 's'}`;
 
 /** `owner/repo` of a base that came from the Hub. The Hub refuses other values of `base_model`. */
