@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { SymbolicTensor } from '@tensorflow/tfjs-layers';
+import { breathe } from './breathe.js';
 import { eager } from './engines/eager.js';
 import type { EncodedArray } from './inputs/input.js';
 import { collate, uncollate } from './inputs/collate.js';
@@ -58,6 +59,7 @@ export async function runExamples(
       inputs.map((input) => input.length),
       inferenceBatch,
     )) {
+      await breathe();
       const tensors = collateInputs(
         batch.map((index) => inputs[index]!),
         padding,

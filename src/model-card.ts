@@ -72,8 +72,10 @@ function code(text: string): string {
 const cell = (text: string): string => code(text).replace(/\|/g, '\\|');
 const plain = (text: string): string => oneLine(text).replace(/[\\`*_{}[\]<>#|]/g, '\\$&');
 /** A figure that is not defined is null in a saved record. */
-const figure = (value: number | null): string =>
-  !Number.isFinite(value) ? 'undefined' : (Number.isInteger(value) ? value.toLocaleString('en-US') : value.toFixed(4));
+function figure(value: number | null): string {
+  if (value === null || !Number.isFinite(value)) return 'not defined';
+  return Number.isInteger(value) ? value.toLocaleString('en-US') : value.toFixed(4);
+}
 const some = (count: number): string => `${count.toLocaleString('en-US')} example${count === 1 ? '' : 's'}`;
 
 /** `owner/repo` of a base that came from the Hub. The Hub refuses other values of `base_model`. */

@@ -117,10 +117,10 @@ export class Model<
   /**
    * Writes the model as one portable folder: weights, config, tokenizer or processor, labels, training record, metrics, licence
    * of the base and a model card. It loads with neither the original source nor the network. The folder appears whole or not
-   * at all; one that was there is replaced.
+   * at all; a model that was there is replaced, anything else is left alone.
    *
    * @param path a folder's path, or `file://` and a path
-   * @throws TransferKitError `storage`, `disposed`
+   * @throws TransferKitError `bad-option` for a place that holds anything but a saved model; `storage`, `disposed`
    */
   async save(path: string): Promise<void> {
     this.assertUsable();

@@ -1,5 +1,6 @@
 import type { LayerVariable } from '@tensorflow/tfjs-layers';
 import { modelCard, type ModelCardFacts } from './model-card.js';
+import { checkSaveTarget } from './save-target.js';
 import type { AnyModel } from './training/weight-set.js';
 import { version } from './version.js';
 import type { TensorValue } from './weights/tensor-value.js';
@@ -33,6 +34,7 @@ function savedConfig(model: AnyModel) {
       input: processor.recipe,
       freeze: base.freeze,
       base: origin,
+      companions: [...processor.files.keys()],
     },
     ...(labels === undefined
       ? {}
@@ -96,5 +98,7 @@ const nameOf = (path: string): string =>
 
 /** Writes a model's folder; see `Model.save`. */
 export async function saveModel(model: AnyModel, path: string): Promise<void> {
-  await model.base.parts.runtime.writeFolder(path, await savedFiles(model, nameOf(path)));
+  const { runtime } = model.base.parts;
+  await checkSaveTarget(path, runtime);
+  await runtime.writeFolder(path, await savedFiles(model, nameOf(path)));
 }

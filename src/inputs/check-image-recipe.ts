@@ -1,13 +1,6 @@
-import { TransferKitError } from '../errors.js';
+import { checkRecipe, type RecipeRule } from './check-recipe.js';
 import type { ImageRecipe } from './image-recipe.js';
 import type { InputRecipe } from './input.js';
-
-/** What each field of a recipe must be, and how to say it. */
-interface Rule {
-  readonly field: string;
-  readonly expected: string;
-  readonly holds: (value: unknown) => boolean;
-}
 
 const interpolations = ['nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'];
 const largestSide = 16384;
@@ -33,7 +26,7 @@ function isCrop(value: unknown): boolean {
 const isLimits = (value: unknown): boolean =>
   value === undefined || Object.entries(record(value)).every(([name, cap]) => ['maxBytes', 'maxPixels'].includes(name) && Number(cap) > 0);
 
-const rules: readonly Rule[] = [
+const rules: readonly RecipeRule[] = [
   { field: 'kind', expected: '"image"', holds: (value) => value === 'image' },
   { field: 'resize', expected: 'null, or mode, size (or height and width, 1 to 16384), interpolation, antialias', holds: isResize },
   { field: 'crop', expected: 'null, or height, width (1 to 16384) and rounding', holds: isCrop },
@@ -44,17 +37,5 @@ const rules: readonly Rule[] = [
   { field: 'limits', expected: 'maxBytes and maxPixels above 0', holds: isLimits },
 ];
 
-/** @throws TransferKitError `bad-config` naming the field of an image recipe that is wrong. */
-export function checkImageRecipe(recipe: InputRecipe): ImageRecipe {
-  const broken = rules.find((rule) => !rule.holds(recipe[rule.field]));
-  if (broken === undefined) return recipe as ImageRecipe;
-  const value = recipe[broken.field];
-  const received = value === undefined ? 'nothing' : JSON.stringify(value);
-  throw new TransferKitError(
-    'bad-config',
-    `the image recipe has a wrong "${broken.field}".\n  Expected: ${broken.expected}\n  Received: ${received}`,
-    {
-      details: { field: broken.field },
-    },
-  );
-}
+/** @throws TransferKitError `bad-config` naming the field of an image recipe that is wrong or not known. */
+export const checkImageRecipe = (recipe: InputRecipe): ImageRecipe => checkRecipe('image', rules, recipe) as ImageRecipe;

@@ -1,5 +1,6 @@
 import { TransferKitError } from '../errors.js';
 import type { JsonObject } from '../json.js';
+import { checkTextRecipe } from './check-text-recipe.js';
 import type { EncodedInput, InputProcessor, InputRecipe, ProcessorContext } from './input.js';
 import { parseJsonObject } from '../weights/read-json.js';
 import { createTokenizer } from './tokenizer.js';
@@ -204,7 +205,7 @@ function assertRoom(recipe: TextRecipe, tokenizer: TextTokenizer): void {
  * ```
  */
 export async function textProcessor(recipe: InputRecipe, context: Pick<ProcessorContext, 'file'>): Promise<InputProcessor> {
-  const settings = recipe as TextRecipe;
+  const settings = checkTextRecipe(recipe);
   const files = await tokenizerFiles(context.file);
   const configFile = files.get('tokenizer_config.json');
   const config: JsonObject = configFile === undefined ? {} : parseJsonObject(configFile, 'tokenizer_config.json');

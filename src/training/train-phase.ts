@@ -1,3 +1,4 @@
+import { breathe } from '../breathe.js';
 import { TransferKitError } from '../errors.js';
 import { unknownName } from '../nearest-name.js';
 import { createRandom, type Random } from '../random.js';
@@ -106,6 +107,7 @@ export class PhaseRun {
     const started = performance.now();
     const averages = new Averages(this.#names);
     for (const [index, batch] of shuffledBatches(train.lengths, phase.batchSize, this.#shuffle).entries()) {
+      await breathe();
       if (signal?.aborted) return undefined;
       averages.add(await this.#trainBatch(batch, epoch, index + 1), batch.length);
       this.#report(epoch, averages);

@@ -149,6 +149,14 @@ describe('aborting', () => {
     model.dispose();
   });
 
+  test('by a timer works too: the event loop gets its turns', async () => {
+    const model = await tinyModel(bert, runtime);
+    const signal = AbortSignal.timeout(600);
+    const { history } = await fineTune(model, tinySamples(bert) as never, { unfreeze: 'all', epochs: 100_000, validation: 0, signal, progress: false });
+    expect(history.ended).toBe('aborted');
+    model.dispose();
+  });
+
   test('before the first step is an error, and nothing has changed or leaked', async () => {
     const model = await colourModel();
     const before = await model.predict({ width: 2, height: 2, data: new Uint8Array(12) });

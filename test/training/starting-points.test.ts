@@ -16,7 +16,7 @@ afterEach(() => rmSync(place, { recursive: true, force: true }));
 
 const samples = tinySamples(mobilenetV2);
 const untrained = (): Promise<Base<'image'>> => untrainedBase(mobilenetV2, mobilenetV2.tiny);
-const featuresOf = async (base: Base): Promise<number[]> => [...(await base.embed(samples.items.map(({ input }) => input))).values];
+const featuresOf = async (base: Base): Promise<number[]> => [...(await base.embed(samples.items.map(({ input }) => input as never))).values];
 
 /** Trains a base from scratch and saves it under a head. */
 async function pretrain(path: string): Promise<number[]> {
@@ -31,7 +31,7 @@ async function pretrain(path: string): Promise<number[]> {
     progress: false,
   });
   await model.save(path);
-  return featuresOf(model.base);
+  return await featuresOf(model.base);
 }
 
 test('the base of a saved model is loaded as it was trained, without its head', async () => {
@@ -61,7 +61,7 @@ test('a saved model that is broken or too new is refused', async () => {
   write({ ...config.transferkit, format: 2 });
   await expectFailure(() => loadPretrained(path), 'bad-config', 'format 2', 'newer version');
   write({ ...config.transferkit, input: undefined });
-  await expectFailure(() => loadPretrained(path), 'bad-config', 'lacks input');
+  await expectFailure(() => loadPretrained(path), 'bad-config', 'no usable "input"');
   write({ ...config.transferkit, backbone: { ...config.transferkit.backbone, name: 'my-own' } });
   await expectFailure(() => loadPretrained(path), 'unknown-name', 'my-own');
   write({ ...config.transferkit, backbone: { ...config.transferkit.backbone, config: { ...mobilenetV2.tiny.config, topChannels: 40 } } });

@@ -3,6 +3,7 @@ import { checkImageBytes, checkImagePixels, corruptImage } from '../../inputs/im
 import { sniffFormat } from '../../inputs/image-format.js';
 import type { ImageLimits, RgbImage } from '../runtime.js';
 import { imageSize } from './image-size.js';
+import { storedPixels } from './stored-pixels.js';
 
 /** Upright, with the colours as they are stored: as sharp and PIL read them, not as a screen shows them. */
 const asStored: ImageBitmapOptions = { imageOrientation: 'from-image', colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
@@ -23,17 +24,23 @@ function withoutAlpha(rgba: Uint8ClampedArray, width: number, height: number): R
   return { width, height, data };
 }
 
+function isOpaque(rgba: Uint8ClampedArray): boolean {
+  for (let index = 3; index < rgba.length; index += 4) if (rgba[index] !== 255) return false;
+  return true;
+}
+
 function pixelsOf(bitmap: ImageBitmap, name: string): RgbImage {
   const { width, height } = bitmap;
   const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
   if (context === null) throw unsupported(name, 'the browser gives no canvas of its size');
   context.drawImage(bitmap, 0, 0);
-  return withoutAlpha(context.getImageData(0, 0, width, height).data, width, height);
+  const rgba = context.getImageData(0, 0, width, height).data;
+  return withoutAlpha(isOpaque(rgba) ? rgba : (storedPixels(bitmap) ?? rgba), width, height);
 }
 
 /**
- * Decodes a picture with the browser's own decoder. Where a pixel is partly transparent its colour is within rounding of the
- * stored one; where it is wholly transparent it is black.
+ * Decodes a picture with the browser's own decoder, the alpha left off. Colours under transparency are read through WebGL; where
+ * there is none they are rounded, and black under full transparency.
  *
  * @throws TransferKitError `corrupt-file`, `too-large`, `unsupported` for a format that browsers do not decode
  */
