@@ -47,7 +47,7 @@ async function photos(): Promise<string> {
   title('1. A backbone');
   say(
     'No pretrained network ships with this version yet, so a small MobileNetV2 is trained here first,',
-    'on 1,200 drawn pictures of 12 shapes. With a published one this step is a download.',
+    'on 1,440 drawn pictures of 12 shapes. With a published one this step is a download.',
   );
   let clock = performance.now();
   const backbone = await photoBackbone(inFolder('backbone'));

@@ -43,7 +43,7 @@ export class ConfigFields {
   oneOf<Value extends JsonValue>(name: string, values: readonly [Value, ...Value[]]): Value {
     const value = this.#take(name, values[0]);
     if ((values as readonly JsonValue[]).includes(value)) return value as Value;
-    throw this.error(name, values.map((allowed) => JSON.stringify(allowed)).join(' or '), value);
+    throw this.error(name, [...new Set<JsonValue>(values)].map((allowed) => JSON.stringify(allowed)).join(' or '), value);
   }
 
   /** Fields that change no number of the backbone. */
@@ -69,10 +69,12 @@ export class ConfigFields {
 
   /** A complaint about one field. */
   error(name: string, expected: string, received: JsonValue | undefined): TransferKitError {
+    // A required number that is absent falls back to NaN.
+    const isThere = received !== undefined && received !== null && !Number.isNaN(received);
     return new TransferKitError(
       'bad-config',
-      `${this.#where}: field "${name}" is not supported.\n  Expected: ${expected}\n  Received: ${JSON.stringify(received ?? null)}\n` +
-        `  Fix: choose a checkpoint without this setting.`,
+      `${this.#where}: field "${name}" ${isThere ? 'is not supported' : 'is missing'}.\n  Expected: ${expected}\n` +
+        `  Received: ${isThere ? JSON.stringify(received) : 'nothing'}\n  Fix: use the configuration as it was published with the weights, or choose another checkpoint.`,
       { details: { field: name, received } },
     );
   }

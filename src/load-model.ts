@@ -5,6 +5,7 @@ import { Base } from './base.js';
 import type { HeadDefinition } from './heads/head.js';
 import { findHead } from './heads/index.js';
 import type { Modality } from './inputs/input.js';
+import { makeProcessor } from './make-processor.js';
 import { openCheckpoint, type LoadOptions } from './load-pretrained.js';
 import type { Model } from './model.js';
 import type { Runtime } from './runtimes/runtime.js';
@@ -62,7 +63,7 @@ async function restoreBase(
   own: readonly AnyBackbone[] = [],
 ): Promise<Base> {
   const family = own.find((definition) => definition.name === saved.backbone.name) ?? (await findBackbone(saved.backbone.name));
-  const processor = await family.processor(saved.input, { runtime: place.runtime, file: (path) => checkpoint.file(path) });
+  const processor = await makeProcessor(family, saved.input, checkpoint, place.runtime);
   const license = await checkpoint.file('LICENSE');
   const provenance = { ...saved.base, ...(license === undefined ? {} : { licenseText: new TextDecoder().decode(license) }) };
   const base = new Base({

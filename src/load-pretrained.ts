@@ -6,10 +6,11 @@ import { pretrainedNames } from './catalogue.js';
 import { TransferKitError } from './errors.js';
 import type { Modality } from './inputs/input.js';
 import type { JsonObject } from './json.js';
-import { unknownName } from './nearest-name.js';
+import { nearestName, unknownName } from './nearest-name.js';
 import { buildGuarded } from './layers/build-guarded.js';
 import { disposeModel } from './layers/dispose-model.js';
 import { namedWeights } from './layers/named-weights.js';
+import { makeProcessor } from './make-processor.js';
 import type { Runtime } from './runtimes/runtime.js';
 import { familyOfSaved, isSavedModel, savedPart } from './saved-layout.js';
 import { openSource } from './sources/index.js';
@@ -85,7 +86,9 @@ export async function loadPretrained(id: PretrainedId, options: LoadOptions = {}
   const runtime = options.runtime ?? defaultRuntime;
   const backend = await runtime.chooseBackend(options.backend);
   const request = requestOf(id);
-  const checkpoint = await openCheckpoint(request.source, runtime, options);
+  const checkpoint = await openCheckpoint(request.source, runtime, options).catch((error: unknown) => {
+    throw typeof id === 'string' ? withKnownNames(error, id) : error;
+  });
   try {
     return await buildBase(await familyFor(checkpoint, request.backbone), checkpoint, request, { runtime, backend });
   } finally {
@@ -99,9 +102,19 @@ function requestOf(id: PretrainedId): PretrainedRequest {
   if (typeof id !== 'object' || id === null)
     throw new TransferKitError(
       'bad-option',
-      `a base is named by a name, an address, a source or { backbone, source }.\n  Received: ${String(id)}`,
+      `a base is named by a name, an address, a source or { backbone, source }.\n  Received: ${id === undefined ? 'nothing' : String(id)}`,
     );
   return 'open' in id ? { source: id } : id;
+}
+
+/** Where there is nothing at a bare name, the names that are known. */
+function withKnownNames(error: unknown, id: string): unknown {
+  if (!TransferKitError.isInstance(error) || error.code !== 'not-found' || /[/\\:]/.test(id)) return error;
+  const names = Object.keys(pretrainedNames);
+  const nearest = nearestName(id, names);
+  const hint = nearest === undefined ? '' : ` Did you mean "${nearest}"?`;
+  const message = `${error.message.slice('not-found: '.length)}\n  Known names: ${names.join(', ')}.${hint}`;
+  return new TransferKitError('not-found', message, { details: { ...error.details, names, nearest }, cause: error });
 }
 
 /** Opens a checkpoint with the options of loading. */
@@ -115,9 +128,26 @@ export function openCheckpoint(source: string | Source, runtime: Runtime, option
 
 /** The family that was asked for, or the one that the checkpoint belongs to. */
 async function familyFor(checkpoint: Checkpoint, wanted: string | AnyBackbone | undefined): Promise<AnyBackbone> {
-  if (!isSavedModel(checkpoint)) return wanted === undefined ? matchBackbone(checkpoint) : findBackbone(wanted);
-  return familyOfSaved(await findBackbone(wanted ?? savedPart(checkpoint).backbone.name), checkpoint);
+  const saved = isSavedModel(checkpoint) ? savedPart(checkpoint).backbone.name : undefined;
+  const family = wanted === undefined && saved === undefined ? await matchBackbone(checkpoint) : await findBackbone(wanted ?? saved!);
+  if (saved !== undefined && saved !== family.name) throw otherFamily(checkpoint, family.name, saved);
+  if (saved !== undefined) return familyOfSaved(family, checkpoint);
+  if (typeof wanted === 'string' && !family.matches(checkpoint)) await refuseOther(checkpoint, family.name);
+  return family;
 }
+
+/** A family that was named and does not recognise the checkpoint, while another does, is a slip of the pen. */
+async function refuseOther(checkpoint: Checkpoint, wanted: string): Promise<void> {
+  const right = await matchBackbone(checkpoint).catch(() => undefined);
+  if (right !== undefined) throw otherFamily(checkpoint, wanted, right.name);
+}
+
+const otherFamily = ({ origin }: Checkpoint, wanted: string, received: string): TransferKitError =>
+  new TransferKitError(
+    'bad-config',
+    `"${origin}" is of another family than was named.\n  Expected: ${wanted}\n  Received: ${received}\n  Fix: leave \`backbone\` out, and the family is found by itself; or open the checkpoint that was meant.`,
+    { details: { origin, wanted, received } },
+  );
 
 /** The family's config with the caller's settings, which must be settings that the family has. */
 function overrideConfig(family: AnyBackbone, config: JsonObject, overrides: JsonObject = {}): JsonObject {
@@ -134,7 +164,7 @@ async function buildBase(
 ): Promise<Base> {
   const config = overrideConfig(family, (await family.parse(checkpoint)) as JsonObject, request.config);
   const recipe = { ...(await family.input(config, checkpoint)), ...request.input };
-  const processor = await family.processor(recipe, { runtime, file: (path) => checkpoint.file(path) });
+  const processor = await makeProcessor(family, recipe, checkpoint, runtime);
   const built = buildGuarded(family.name, checkpoint, () => family.build(config));
   try {
     await fillModel({ family: family.name, weights: namedWeights(built.model), checkpoint, tables: family.weights, config });

@@ -37,7 +37,7 @@ function badItem(id: string, error: TransferKitError): TransferKitError {
   });
 }
 
-async function readOrSkip(model: AnyModel, data: Dataset, index: number, skipped: SkippedItem[]): Promise<ReadItem | undefined> {
+async function readOrSkip(model: AnyModel, data: Dataset, index: number): Promise<ReadItem | SkippedItem> {
   const { id } = data.items[index]!;
   try {
     return await readItem(model, data, index);
@@ -46,8 +46,7 @@ async function readOrSkip(model: AnyModel, data: Dataset, index: number, skipped
     // A package that is missing would make every example a bad one.
     if (error.code === 'missing-package') throw error;
     if (data.onBadItem === 'error') throw badItem(id, error);
-    skipped.push({ id, reason: error.message });
-    return undefined;
+    return { id, reason: error.message };
   }
 }
 
@@ -58,7 +57,9 @@ async function readOrSkip(model: AnyModel, data: Dataset, index: number, skipped
  */
 export async function readItems(model: AnyModel, data: Dataset, start: number, end: number, skipped: SkippedItem[]): Promise<ReadItem[]> {
   const items: ReadItem[] = [];
-  for await (const item of inOrder(end - start, (offset) => readOrSkip(model, data, start + offset, skipped)))
-    if (item !== undefined) items.push(item);
+  for await (const item of inOrder(end - start, (offset) => readOrSkip(model, data, start + offset))) {
+    if ('reason' in item) skipped.push(item);
+    else items.push(item);
+  }
   return items;
 }

@@ -46,7 +46,7 @@ export const untrainedPhotoBackbone = (): Promise<Base<'image'>> => untrainedBas
  * and saved to `folder`.
  */
 export async function photoBackbone(folder: string): Promise<string> {
-  const pictures = examples(drawnExamples(pretrainingShapes, 100, 1));
+  const pictures = examples(drawnExamples(pretrainingShapes, 120, 1));
   using model = addHead(await untrainedPhotoBackbone(), classification(pictures.labels));
   await fineTune(model, pictures, {
     unfreeze: 'all',

@@ -132,7 +132,7 @@ async function parse(checkpoint: Checkpoint): Promise<BertConfig> {
   if (Object.keys(checkpoint.config).length === 0) {
     throw new TransferKitError(
       'bad-config',
-      `"${checkpoint.origin}" has the tensors of a BERT and no config.json: expected one, since tensors do not tell the number of attention heads.\n  Fix: add the config.json that was published with the weights.`,
+      `"${checkpoint.origin}" has the tensors of a BERT and no config.json, or an empty one: expected one, since tensors do not tell the number of attention heads.\n  Fix: add the config.json that was published with the weights.`,
     );
   }
   const fields = new ConfigFields(checkpoint.config, `bert config of "${checkpoint.origin}"`);

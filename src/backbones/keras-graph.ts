@@ -120,6 +120,7 @@ class GraphBuilder {
     try {
       return [layer.apply(tensors.length === 1 ? tensors[0]! : tensors) as SymbolicTensor | SymbolicTensor[]].flat();
     } catch (cause) {
+      if (TransferKitError.isInstance(cause)) throw cause;
       throw unsupportedLayer(description, `its input of shape ${JSON.stringify(tensors[0]!.shape)} does not fit (${(cause as Error).message})`, cause);
     }
   }

@@ -101,8 +101,8 @@ function collect({ rows, columns }: Rows, options: TableOptions & { target?: str
   return createDataset({ modality: 'text', items, origin, skipped, onBadItem });
 }
 
-function emptyTable(origin: string, skipped: number): TransferKitError {
-  const received = skipped === 0 ? 'no row below the header' : `no usable row; ${skipped} were left out`;
+function emptyTable(origin: string, skipped: number, found = 'no row below the header'): TransferKitError {
+  const received = skipped === 0 ? found : `no usable row; ${skipped} were left out`;
   return new TransferKitError(
     'bad-data',
     `${origin} holds no examples.\n  Expected: a header and at least one row.\n  Received: ${received}.`,
@@ -135,7 +135,9 @@ export async function table(source: TableSource, options: TableOptions & { targe
   }
   const { runtime = hereRuntime, maxBytes = defaultMaxBytes } = options;
   const { text, origin } = await readTableText(source, runtime, maxBytes);
-  const dataset = collect(await readRows(text, origin, options.delimiter), options, origin);
+  const rows = await readRows(text, origin, options.delimiter);
+  if (rows.columns.length === 0) throw emptyTable(origin, 0, 'nothing');
+  const dataset = collect(rows, options, origin);
   if (dataset.length === 0) throw emptyTable(origin, dataset.skipped.length);
   return dataset;
 }

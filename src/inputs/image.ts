@@ -21,6 +21,7 @@ const isLimited = (value: object): value is LimitedImage => 'image' in value && 
 
 function describe(value: unknown): string {
   if (typeof value === 'number') return `number ${value}`;
+  if (value === undefined) return 'nothing';
   if (!isObject(value)) return value === null ? 'null' : typeof value;
   const name = value.constructor.name;
   return name === 'Object' ? `{ ${Object.keys(value).slice(0, 8).join(', ')} }` : name;

@@ -41,7 +41,8 @@ const folders = ['', '0_StaticEmbedding/', '0_Transformer/'];
 
 /** A raw input in words, for messages. */
 function describe(raw: unknown): string {
-  if (raw === null || raw === undefined || typeof raw === 'boolean') return String(raw);
+  if (raw === undefined) return 'nothing';
+  if (raw === null || typeof raw === 'boolean') return String(raw);
   if (typeof raw === 'number' || typeof raw === 'bigint') return `the number ${String(raw)}`;
   if (typeof raw === 'string') return raw === '' ? 'an empty string' : JSON.stringify(raw.slice(0, 60));
   if (Array.isArray(raw)) return `an array of ${raw.length}${raw.length === 0 ? '' : ` (${raw.slice(0, 3).map(describe).join(', ')})`}`;

@@ -87,6 +87,15 @@ function frameOf(tokenizer: Tokenizer, pair: boolean): readonly FramePart[] {
   });
 }
 
+/** The library takes an unknown kind or an empty vocabulary in silence, and then knows no word. */
+function checkVocabulary({ model }: JsonObject): void {
+  const { type, vocab } = (model ?? {}) as JsonObject;
+  if (type !== undefined && type !== null && !['WordPiece', 'BPE', 'Unigram', 'WordLevel'].includes(String(type)))
+    throw new Error(`its model has the type ${JSON.stringify(type)}, and WordPiece, BPE, Unigram and WordLevel are known`);
+  const size = typeof vocab === 'object' && vocab !== null ? Object.keys(vocab).length : 0;
+  if (size === 0) throw new Error('its model has no vocabulary');
+}
+
 /**
  * Makes a tokenizer from the contents of `tokenizer.json` and `tokenizer_config.json`.
  *
@@ -105,6 +114,7 @@ export async function createTokenizer(json: JsonObject, config: JsonObject): Pro
       ...withConfiguredNormalizer(json, config),
     };
     const tokenizer = new library.Tokenizer(parts, config);
+    checkVocabulary(json);
     replaceBertNormalizers(tokenizer, library);
     rememberWords(tokenizer);
     const unknownId = (tokenizer.model as unknown as { unk_token_id?: number }).unk_token_id;

@@ -31,7 +31,7 @@ class WeightCounter {
     const isShape = shape.every((size) => Number.isSafeInteger(size) && (size as number) >= 0);
     this.#numbers += isShape ? elementCount(shape as number[]) : Number.NaN;
     const fits = this.#numbers <= 2 * this.#held + spareNumbers && this.made.length < 2 * this.checkpoint.tensors.size + spareWeights;
-    if (!fits) throw this.#tooLarge(`${name} [${shape.map(String).join(',')}] as weight ${this.made.length + 1} of the network`);
+    if (!fits) throw this.#tooLarge(`${name} [${shape.map(String).join(',')}] as its weight ${this.made.length + 1}`);
   }
 
   #tooLarge(received: string): TransferKitError {
@@ -70,7 +70,7 @@ export function buildGuarded<Result>(what: string, checkpoint: Checkpoint, build
   const counter = new WeightCounter(what, checkpoint);
   const { addWeight } = prototype;
   prototype.addWeight = function (this: layers.Layer, name, shape, dtype, _initializer, ...rest) {
-    counter.count(name, shape);
+    counter.count(`${this.name}/${name}`, shape);
     const weight = addWeight.call(this, name, shape, dtype, initializers.zeros(), ...rest);
     counter.made.push(weight);
     return weight;

@@ -26,10 +26,14 @@ export async function checkStatus(response: Response, url: string): Promise<Resp
   const errorCode = response.headers.get('x-error-code') ?? undefined;
   const retryAfterMs = parseRetryAfter(response.headers.get('retry-after'));
   const later = retryAfterMs === undefined ? '' : ` It asks to come back in ${Math.ceil(retryAfterMs / 1000)} s.`;
-  throw new TransferKitError(code, `"${showUrl(url)}" was answered with status ${status}.${later}\n  Fix: ${fixes[status] ?? 'try again later.'}`, {
-    details: { url: showUrl(url), status, errorCode, retryAfterMs },
-    retryable,
-  });
+  throw new TransferKitError(
+    code,
+    `"${showUrl(url)}" was answered with status ${status}.${later}\n  Fix: ${fixes[status] ?? 'try again later.'}`,
+    {
+      details: { url: showUrl(url), status, errorCode, retryAfterMs },
+      retryable,
+    },
+  );
 }
 
 /** Seconds, or a date. */

@@ -83,6 +83,6 @@ function nothingAt(uri: string): TransferKitError {
   const scheme = schemeOf(uri);
   const forms = sources.map(({ example }) => example);
   if (scheme !== undefined && !['file', 'http', 'https'].includes(scheme)) return unknownName('source for the address', uri, forms);
-  const onHub = /^[\w.-]+\/[\w.-]+$/.test(uri) ? ` For a repository of the Hub write "hf://${uri}".` : '';
+  const onHub = /^\w[\w.-]*\/\w[\w.-]*$/.test(uri) ? ` For a repository of the Hub write "hf://${uri}".` : '';
   return new TransferKitError('not-found', `there is no checkpoint at "${uri}".${onHub}\n  Known: ${forms.join(', ')}`, { details: { uri } });
 }

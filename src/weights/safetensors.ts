@@ -85,12 +85,22 @@ async function readHeaderLength(file: ByteFile): Promise<number> {
   const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
   const room = file.size - lengthBytes;
   if (length > maxHeaderBytes) {
+    const text = await startOfText(file);
+    if (text !== undefined) throw corrupt(file.origin, { problem: 'this is text, and not safetensors', expected: 'a safetensors file', received: text });
     throw corrupt(file.origin, { problem: 'the header is too large', expected: `at most ${maxHeaderBytes} bytes`, received: `${length} bytes announced` });
   }
   if (length > room) {
     throw corrupt(file.origin, { problem: 'the file ends inside its header', expected: `${length} bytes of header`, received: `${room} bytes` });
   }
   return Number(length);
+}
+
+/** The start of a file of text: a web page, or what Git leaves where Git LFS has not fetched the file. */
+async function startOfText(file: ByteFile): Promise<string | undefined> {
+  const start = new TextDecoder().decode(await file.read(0, Math.min(60, file.size)));
+  if (/[^\t\n\r\x20-\x7e]/.test(start)) return undefined;
+  const isPointer = start.startsWith('version https://git-lfs');
+  return `${JSON.stringify(start)}${isPointer ? ', a Git LFS pointer: "git lfs pull" fetches the file itself' : ''}`;
 }
 
 function parseHeader(bytes: Uint8Array): [string, unknown][] {

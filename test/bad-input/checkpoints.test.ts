@@ -24,9 +24,10 @@ describe('a weight file that is broken', () => {
     await fails('truncated header', () => loadPretrained(folder), 'corrupt-file', weights, 'ends inside its header', 'Fix:');
   });
 
-  test.each([
+  test.each<[string, string | Uint8Array, ...string[]]>([
     ['empty', new Uint8Array(), 'too short', '0 bytes'],
-    ['a web page', '<!doctype html><title>Sign in</title>', 'header', 'Fix:'],
+    ['a web page', '<!doctype html><title>Sign in</title>', 'this is text', '<!doctype html>', 'Fix:'],
+    ['a Git LFS pointer', 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4\n', 'this is text', 'git lfs pull'],
     ['overlapping tensors', safetensors({ a: entry(0, 8), b: entry(4, 12) }, 12), 'tensor "b"', 'overlap'],
     ['a gap between tensors', safetensors({ a: entry(0, 4), b: entry(8, 12) }, 12), 'tensor "b"', 'gap'],
     ['bytes that nobody owns', safetensors({ a: entry(0, 4) }, 12), 'goes on after its last tensor'],
@@ -38,7 +39,7 @@ describe('a weight file that is broken', () => {
     ['a header that is no JSON', safetensors('{"a":', 0), 'header', 'Fix:'],
     ['a tensor twice', safetensors('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', 4), 'header'],
   ])('%s', async (title, bytes, ...pieces) => {
-    const folder = folderOf({ [weights]: bytes, 'config.json': readFileSync(join(published.image, 'config.json')) });
+    const folder = folderOf({ [weights]: bytes, 'config.json': readFileSync(join(published.image, 'config.json'), 'utf8') });
     await fails(`safetensors: ${title}`, () => loadPretrained(folder), 'corrupt-file', weights, ...pieces);
   });
 });
@@ -69,11 +70,11 @@ describe('weights that do not fit the network', () => {
   });
 
   test('the wrong family, named by the caller', async () => {
-    await fails('wrong family: bert', () => loadPretrained({ backbone: 'bert', source: published.image }), 'bad-config', 'bert', published.image, 'mobilenet_v2', 'Fix:');
-    await fails('wrong family: mobilenet', () => loadPretrained({ backbone: 'mobilenet-v2', source: published.text }), 'bad-config', 'model_type "bert"', 'Fix:');
-    await fails('wrong family: static', () => loadPretrained({ backbone: 'static-embedding', source: published.text }), 'bad-config', 'static-embedding', 'Fix:');
-    await fails('wrong family: graph', () => loadPretrained({ backbone: 'keras-graph', source: published.image }), 'bad-config', 'keras-graph', 'Fix:');
-    await fails('wrong family: tfjs', () => loadPretrained({ backbone: 'bert', source: published.tfjs }), 'bad-config', 'bert', 'Fix:');
+    await fails('wrong family: bert', () => loadPretrained({ backbone: 'bert', source: published.image }), 'bad-config', published.image, 'Expected: bert', 'Received: mobilenet-v2', 'Fix:');
+    await fails('wrong family: mobilenet', () => loadPretrained({ backbone: 'mobilenet-v2', source: published.text }), 'bad-config', 'Expected: mobilenet-v2', 'Received: bert', 'Fix:');
+    await fails('wrong family: static', () => loadPretrained({ backbone: 'static-embedding', source: published.text }), 'bad-config', 'Expected: static-embedding', 'Fix:');
+    await fails('wrong family: graph', () => loadPretrained({ backbone: 'keras-graph', source: published.image }), 'bad-config', 'Expected: keras-graph', 'Fix:');
+    await fails('wrong family: tfjs', () => loadPretrained({ backbone: 'bert', source: published.tfjs }), 'bad-config', 'Expected: bert', 'Received: keras-graph', 'Fix:');
   });
 
   test('the weights of one family under the config of another', async () => {
@@ -123,8 +124,12 @@ describe('a configuration that cannot be', () => {
   test('a keras layer of 10^9 units', async () => {
     const folder = copyOf(published.tfjs);
     const text = readFileSync(join(folder, 'model.json'), 'utf8');
-    writeFileSync(join(folder, 'model.json'), text.replace(/"filters": ?\d+/, '"filters":1000000000'));
-    await fails('keras config', () => loadPretrained(folder), 'bad-config', folder, 'than its weights can fill', '1000000000', 'Fix:');
+    const load = (filters: number) => {
+      writeFileSync(join(folder, 'model.json'), text.replace(/"filters": ?\d+/, `"filters":${filters}`));
+      return loadPretrained({ source: folder, config: { pixels: 'zero-to-one' } });
+    };
+    await fails('keras config: a layer of 10^9', () => load(1e9), 'unsupported', '"convolution"', 'more than the cap', 'Fix:');
+    await fails('keras config: a layer of 5 million', () => load(5e6), 'bad-config', folder, 'than its weights can fill', '5000000', 'Fix:');
   });
 
   test('text that is no JSON, an array, and keys that reach for prototypes', async () => {

@@ -9,7 +9,9 @@ const conditions = ['browser', 'import', 'default'];
 
 /** The target of an entry under "imports" in package.json, taken from the sources instead of `dist`. */
 function resolveImport(name: string): string {
-  const { imports } = JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8')) as { imports: Record<string, Record<string, string>> };
+  const { imports } = JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8')) as {
+    imports: Record<string, Record<string, string>>;
+  };
   const [, target] = Object.entries(imports[name]!).find(([condition]) => conditions.includes(condition))!;
   return resolve(root, target.replace('./dist/', 'src/').replace(/\.js$/, '.ts'));
 }
@@ -19,10 +21,18 @@ const packageImports: Plugin = {
   setup: ({ onResolve }) => onResolve({ filter: /^#/ }, ({ path }) => ({ path: resolveImport(path) })),
 };
 
-/** The files of a page by name: what a bundler makes of one of the programs beside this file. `absent` packages are not installed. */
-export async function bundlePage(program: string, absent: readonly string[] = []): Promise<ReadonlyMap<string, Uint8Array>> {
+/** What a page is bundled with. */
+export interface BundleOptions {
+  /** Packages that are not installed. */
+  readonly absent?: readonly string[];
+  /** A project of its own that the program lies in, where the package is had as users have it. Default: beside this file, from the sources. */
+  readonly folder?: string;
+}
+
+/** The files of a page by name: what a bundler for browsers makes of a program. */
+export async function bundlePage(program: string, { absent = [], folder }: BundleOptions = {}): Promise<ReadonlyMap<string, Uint8Array>> {
   const { outputFiles } = await build({
-    entryPoints: [resolve(import.meta.dirname, program)],
+    entryPoints: [resolve(folder ?? import.meta.dirname, program)],
     entryNames: 'page',
     outdir: '/',
     bundle: true,
@@ -32,7 +42,8 @@ export async function bundlePage(program: string, absent: readonly string[] = []
     target: 'es2022',
     write: false,
     external: [...absent],
-    plugins: [packageImports],
+    plugins: folder === undefined ? [packageImports] : [],
+    preserveSymlinks: folder !== undefined, // what is linked into the project counts as installed there
     tsconfigRaw: {}, // its "paths" point at Node's runtime
     logLevel: 'error',
   });

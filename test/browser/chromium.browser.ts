@@ -1,52 +1,11 @@
-import { existsSync } from 'node:fs';
-import { chromium, type Browser } from 'playwright-core';
-import { afterAll, describe, expect, test } from 'vitest';
 import { bundlePage } from './bundle-page.js';
-import type { Page } from './register-page.js';
-import { servePages } from './serve-page.js';
+import { testInChromium } from './open-chromium.js';
 
-const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
-const absent = existsSync(executablePath) ? '' : `no Chromium at ${executablePath}; CHROMIUM may name one`;
-
-/** Quiet, without a sandbox (containers lack it), and with WebGL computed by software. */
-const flags = ['--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--disable-quic', '--no-first-run'];
-const quiet = ['--disable-background-networking', '--disable-component-update', '--disable-sync'];
-
-/** What a page puts into its own global scope. */
-declare const page: Page;
-
-/** Opens a page, and registers each of its cases as a test. */
-async function registerTests(browser: Browser, address: string): Promise<void> {
-  const opened = await browser.newPage();
-  const complaints: string[] = [];
-  opened.on('pageerror', (error) => complaints.push(error.stack ?? error.message));
-  opened.on('console', (message) => void (message.type() === 'log' && console.log(message.text())));
-  await opened.goto(address);
-  await opened.waitForFunction(() => 'page' in globalThis, undefined, { timeout: 20_000 }).catch((error: unknown) => {
-    throw new Error(`${address} did not load: ${complaints.join('\n') || String(error)}`);
-  });
-  for (const name of await opened.evaluate(() => page.names)) {
-    test(name, async () => {
-      const error = await opened.evaluate((each) => page.run(each), name);
-      if (error !== undefined) throw new Error(error);
-    });
-  }
-  test('nothing was thrown past its caller', () => expect(complaints).toEqual([]));
-}
-
-if (absent !== '') {
-  console.log(`browser tests skipped: ${absent}`);
-  test.skip(`in Chromium (skipped: ${absent})`, () => undefined);
-} else {
-  const server = await servePages({
-    page: { files: await bundlePage('page.ts'), isolated: false },
-    threads: { files: await bundlePage('threads-page.ts', ['@tensorflow/tfjs-backend-webgl']), isolated: true },
-  });
-  const browser = await chromium.launch({ executablePath, headless: true, args: [...flags, ...quiet] });
-  afterAll(async () => {
-    await browser.close();
-    server.close();
-  });
-  describe('in Chromium', () => registerTests(browser, `${server.address}page/`));
-  describe('in Chromium with threads', () => registerTests(browser, `${server.address}threads/`));
-}
+await testInChromium(async () => ({
+  page: { title: 'in Chromium', files: await bundlePage('page.ts'), isolated: false },
+  threads: {
+    title: 'in Chromium with threads, without tfjs-backend-webgl',
+    files: await bundlePage('threads-page.ts', { absent: ['@tensorflow/tfjs-backend-webgl'] }),
+    isolated: true,
+  },
+}));

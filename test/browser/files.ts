@@ -18,7 +18,10 @@ async function readsByRange(address: string): Promise<void> {
   ] as const) {
     const bytes = await file.read(start, end);
     check(bytes.length === end - start, `bytes ${start} to ${end} came as ${bytes.length}`);
-    check(bytes.every((byte, index) => byte === (start + index) % 251), `bytes ${start} to ${end} are wrong`);
+    check(
+      bytes.every((byte, index) => byte === (start + index) % 251),
+      `bytes ${start} to ${end} are wrong`,
+    );
   }
   await expectFailure(() => file.read(0, size + 1), 'corrupt-file', `${size} bytes`);
 }

@@ -11,9 +11,16 @@ async function round(family: AnyBackbone, runtime: Runtime, backend: string): Pr
     const samples = tinySamples(family);
     const inputs = samples.items.map((item) => item.input);
     const model = addHead(await tinyBase(family, runtime), classification(['even', 'odd']), { seed: 5 });
-    const { history } = await fineTune(model, samples as never, { epochs: 2, headEpochs: 1, batchSize: 4, validation: 0, unfreeze: 'all' } as never);
+    const { history } = await fineTune(
+      model,
+      samples as never,
+      { epochs: 2, headEpochs: 1, batchSize: 4, validation: 0, unfreeze: 'all' } as never,
+    );
     check(history.epochs.length >= 2, `expected 2 epochs, received ${history.epochs.length}`);
-    check(history.epochs.every(({ loss }) => Number.isFinite(loss)), 'a loss is not a number');
+    check(
+      history.epochs.every(({ loss }) => Number.isFinite(loss)),
+      'a loss is not a number',
+    );
     const before = await model.predict(inputs as never);
     await model.save(`models/${family.name}-${backend}`);
     model.dispose();

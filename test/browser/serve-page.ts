@@ -50,6 +50,13 @@ const routes: Readonly<Record<string, Route>> = {
   application: () => ({ type: 'text/html', body: html }),
 };
 
+/** One page, and what its tests are called. `isolated` pages may use threads. */
+export interface ServedPage {
+  readonly title: string;
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  readonly isolated: boolean;
+}
+
 /** A running server. */
 export interface PageServer {
   /** Ends in a slash. */
@@ -57,10 +64,8 @@ export interface PageServer {
   close(): void;
 }
 
-/** Serves pages (`/<name>/`), and beside them what their cases ask for. `isolated` pages may use threads. */
-export async function servePages(
-  pages: Readonly<Record<string, { readonly files: ReadonlyMap<string, Uint8Array>; readonly isolated: boolean }>>,
-): Promise<PageServer> {
+/** Serves pages (`/<name>/`), and beside them what their cases ask for. */
+export async function servePages(pages: Readonly<Record<string, ServedPage>>): Promise<PageServer> {
   const visits = new Map<string, number>();
   const answer = async (request: IncomingMessage): Promise<Answer> => {
     const { pathname } = new URL(request.url!, 'http://localhost');

@@ -16,7 +16,10 @@ registerPage([
       const { backend, trials } = await runtime.chooseBackend();
       check(backend === 'wasm', runtime.describe());
       check(trials[0]?.reason === 'tfjs-backend-webgl not installed', JSON.stringify(trials));
-      check(performance.getEntriesByType('resource').some(({ name }) => name.endsWith('threaded-simd.wasm')), 'the build with threads was not loaded');
+      check(
+        performance.getEntriesByType('resource').some(({ name }) => name.endsWith('threaded-simd.wasm')),
+        'the build with threads was not loaded',
+      );
     },
   },
   {

@@ -170,7 +170,7 @@ describe('what is no text', () => {
     [Number.NaN, 'the number NaN'],
     ['', 'an empty string'],
     [null, 'received null'],
-    [undefined, 'received undefined'],
+    [undefined, 'received nothing'],
     [['a', 'b', 'c'], 'an array of 3'],
     [['a', 7], 'an array of 2 ("a", the number 7)'],
     [['', ''], 'an array of 2'],

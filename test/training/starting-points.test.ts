@@ -16,7 +16,9 @@ afterEach(() => rmSync(place, { recursive: true, force: true }));
 
 const samples = tinySamples(mobilenetV2);
 const untrained = (): Promise<Base<'image'>> => untrainedBase(mobilenetV2, mobilenetV2.tiny);
-const featuresOf = async (base: Base): Promise<number[]> => [...(await base.embed(samples.items.map(({ input }) => input as never))).values];
+const featuresOf = async (base: Base): Promise<number[]> => [
+  ...(await base.embed(samples.items.map(({ input }) => input as never))).values,
+];
 
 /** Trains a base from scratch and saves it under a head. */
 async function pretrain(path: string): Promise<number[]> {

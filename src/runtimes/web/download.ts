@@ -102,7 +102,10 @@ async function receiveWithRetries(request: DownloadRequest): Promise<Blob> {
   }
 }
 
-function checkContent({ url, size, sha256 }: DownloadRequest, received: { readonly size: number; readonly sha256: string | undefined }): void {
+function checkContent(
+  { url, size, sha256 }: DownloadRequest,
+  received: { readonly size: number; readonly sha256: string | undefined },
+): void {
   const bySize = (size ?? received.size) === received.size;
   if (bySize && (sha256 === undefined || sha256 === received.sha256)) return;
   const [wanted, got] = bySize ? [`SHA-256 ${sha256}`, `SHA-256 ${received.sha256}`] : [`${size} bytes`, `${received.size} bytes`];

@@ -21,7 +21,8 @@ function jpegSize(view: View): ImageSize | undefined {
   let offset = 2;
   while (view.getUint8(offset) === 0xff) {
     const marker = view.getUint8(offset + 1);
-    if (marker === 0xff) offset += 1; // a fill byte
+    if (marker === 0xff)
+      offset += 1; // a fill byte
     else if (isFrame(marker)) return { height: view.getUint16(offset + 5), width: view.getUint16(offset + 7) };
     else offset += 2 + view.getUint16(offset + 2);
   }

@@ -9,9 +9,13 @@ import { storedPixels } from './stored-pixels.js';
 const asStored: ImageBitmapOptions = { imageOrientation: 'from-image', colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
 
 const unsupported = (name: string, what: string): TransferKitError =>
-  new TransferKitError('unsupported', `${name} cannot be decoded: ${what}.\n  Fix: convert it to JPEG, PNG or WebP, or use a newer browser.`, {
-    details: { name },
-  });
+  new TransferKitError(
+    'unsupported',
+    `${name} cannot be decoded: ${what}.\n  Fix: convert it to JPEG, PNG or WebP, or use a newer browser.`,
+    {
+      details: { name },
+    },
+  );
 
 /** RGBA bytes to RGB, the alpha left off. */
 function withoutAlpha(rgba: Uint8ClampedArray, width: number, height: number): RgbImage {

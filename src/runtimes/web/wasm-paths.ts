@@ -51,5 +51,6 @@ export async function checkWasmFile(given: WasmPaths): Promise<void> {
   });
   if ([404, 410].includes(answer.status)) throw new Error(`"${address}" was answered with status ${answer.status}; check wasmPaths`);
   // Servers of single-page applications answer every address with the page.
-  if (answer.headers.get('content-type')?.startsWith('text/html')) throw new Error(`"${address}" is a web page, not a .wasm file; check wasmPaths`);
+  if (answer.headers.get('content-type')?.startsWith('text/html'))
+    throw new Error(`"${address}" is a web page, not a .wasm file; check wasmPaths`);
 }
