@@ -9,7 +9,16 @@ const plugins = ['backbones', 'sources', 'heads'].flatMap((folder) =>
 );
 
 export default defineConfig({
-  entry: ['src/index.ts', 'src/data/index.ts', 'src/runtimes/node.ts', 'src/runtimes/web.ts', 'src/testing.ts', ...plugins],
+  entry: [
+    'src/index.ts',
+    'src/data/index.ts',
+    'src/runtimes/node.ts',
+    'src/runtimes/web.ts',
+    'src/testing.ts',
+    'src/inputs/image.ts',
+    'src/inputs/text.ts',
+    ...plugins,
+  ],
   outDir: 'dist',
   format: 'esm',
   target: 'es2022',
@@ -18,8 +27,11 @@ export default defineConfig({
   treeshake: true,
   sourcemap: true,
   clean: true,
-  dts: true,
+  tsconfig: 'tsconfig.build.json',
+  // The declarations need the type of what "#runtime" is; the code must leave it open.
+  dts: { compilerOptions: { paths: { '#runtime': ['./src/runtimes/node.ts'] } } },
   // Resolved by the reader's own Node or bundler, through the "imports" field of package.json.
   external: ['#runtime', /^node:/],
   skipNodeModulesBundle: true,
+  removeNodeProtocol: false,
 });

@@ -8,9 +8,10 @@ const alias = [
   { find: '#runtime', replacement: source('runtimes/node.ts') },
   { find: /^transferkit$/, replacement: source('index.ts') },
   { find: /^transferkit\/data$/, replacement: source('data/index.ts') },
+  { find: /^transferkit\/web$/, replacement: source('runtimes/web.ts') },
   { find: /^transferkit\/node$/, replacement: source('runtimes/node.ts') },
   { find: /^transferkit\/testing$/, replacement: source('testing.ts') },
-  { find: /^transferkit\/(backbones|sources|heads)\/(.*)$/, replacement: source('$1/$2.ts') },
+  { find: /^transferkit\/(backbones|sources|heads|inputs)\/(.*)$/, replacement: source('$1/$2.ts') },
 ];
 
 export default defineConfig({

@@ -25,11 +25,11 @@ export interface AddHeadOptions {
  * const model = addHead(base, classification(['cat', 'dog'])); // Model<'image', 'cat' | 'dog'>
  * ```
  */
-export function addHead<M extends Modality, Target, Prediction, R extends Report>(
+export function addHead<M extends Modality, Target, Prediction, R extends Report, B extends number>(
   base: Base<M>,
-  head: Head<Target, Prediction, R>,
+  head: Head<Target, Prediction, R, B>,
   options: AddHeadOptions = {},
-): Model<M, Target, Prediction, R> {
+): Model<M, Target, Prediction, R, B> {
   base.assertUsable();
   if (head?.apiVersion !== 1)
     throw new TransferKitError('bad-option', `addHead needs a head such as classification(labels).\n  Received: ${typeof head}`);

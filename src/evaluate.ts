@@ -46,9 +46,9 @@ const chunkSize = 64;
  * console.log(report.summary());
  * ```
  */
-export async function evaluate<M extends Modality, Target, Prediction, R extends Report>(
-  model: Model<M, Target, Prediction, R>,
-  data: Dataset<M, NoInfer<Target>> | Dataset<M, string>,
+export async function evaluate<M extends Modality, Target, Prediction, R extends Report, B extends number>(
+  model: Model<M, Target, Prediction, R, B>,
+  data: Dataset<NoInfer<M>, NoInfer<Target>> | Dataset<NoInfer<M>, string>,
   options: EvaluateOptions = {},
 ): Promise<Evaluated<R>> {
   model.assertUsable();

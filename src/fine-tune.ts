@@ -44,11 +44,19 @@ export interface FineTuned<ModelType> {
  * console.log(await model.predict('new.jpg'));
  * ```
  */
-export async function fineTune<M extends Modality, Target, Prediction, R extends Report>(
-  model: Model<M, Target, Prediction, R>,
-  data: Dataset<M, Target>,
-  options?: FineTuneOptions<M, Target>,
-): Promise<FineTuned<Model<M, Target, Prediction, R>>>;
+export async function fineTune<
+  M extends Modality,
+  Target,
+  Prediction,
+  R extends Report,
+  B extends number,
+  Some extends Target = Target,
+  Other extends Target = Target,
+>(
+  model: Model<M, Target, Prediction, R, B>,
+  data: Dataset<M, Some>,
+  options?: FineTuneOptions<M, Other>,
+): Promise<FineTuned<Model<M, Target, Prediction, R, B>>>;
 export async function fineTune<M extends Modality, Label extends string>(
   base: PretrainedId,
   data: Dataset<M, Label>,

@@ -89,8 +89,8 @@ export type {
   RgbImage,
   Runtime,
 } from './runtimes/runtime.js';
-export { imageProcessor, type ImageCrop, type ImageRecipe, type ImageResize } from './inputs/image.js';
-export { textProcessor, type TextArray, type TextRecipe } from './inputs/text.js';
+export type { ImageCrop, ImageRecipe, ImageResize } from './inputs/image.js';
+export type { TextArray, TextRecipe } from './inputs/text.js';
 export type { AxisLayout } from './weights/layouts.js';
 export type { ByteFile } from './weights/byte-file.js';
 export type { StoredType, TensorInfo, TensorValue } from './weights/tensor-value.js';

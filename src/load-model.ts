@@ -5,7 +5,6 @@ import { Base } from './base.js';
 import type { HeadDefinition } from './heads/head.js';
 import { findHead } from './heads/index.js';
 import type { Modality } from './inputs/input.js';
-import { makeProcessor } from './make-processor.js';
 import { openCheckpoint, type LoadOptions } from './load-pretrained.js';
 import type { Model } from './model.js';
 import type { Runtime } from './runtimes/runtime.js';
@@ -16,6 +15,7 @@ import type { AnyModel } from './training/weight-set.js';
 import { addHead } from './add-head.js';
 import { buildGuarded } from './layers/build-guarded.js';
 import { fillModel } from './weights/fill-model.js';
+import { withOrigin } from './with-origin.js';
 
 /** Options of `loadModel`. */
 export interface LoadModelOptions extends LoadOptions {
@@ -51,6 +51,8 @@ export async function loadModel<M extends Modality = Modality, Label extends str
     const saved = savedPart(checkpoint);
     const base = await restoreBase(saved, checkpoint, { runtime, backend }, options.backbones);
     return (await restoreModel(saved, base, checkpoint, options.heads)) as unknown as Model<M, Label>;
+  } catch (error) {
+    throw withOrigin(error, checkpoint.origin);
   } finally {
     await checkpoint.close();
   }
@@ -63,7 +65,7 @@ async function restoreBase(
   own: readonly AnyBackbone[] = [],
 ): Promise<Base> {
   const family = own.find((definition) => definition.name === saved.backbone.name) ?? (await findBackbone(saved.backbone.name));
-  const processor = await makeProcessor(family, saved.input, checkpoint, place.runtime);
+  const processor = await family.processor(saved.input, { runtime: place.runtime, file: (path) => checkpoint.file(path) });
   const license = await checkpoint.file('LICENSE');
   const provenance = { ...saved.base, ...(license === undefined ? {} : { licenseText: new TextDecoder().decode(license) }) };
   const base = new Base({

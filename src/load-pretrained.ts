@@ -10,12 +10,12 @@ import { nearestName, unknownName } from './nearest-name.js';
 import { buildGuarded } from './layers/build-guarded.js';
 import { disposeModel } from './layers/dispose-model.js';
 import { namedWeights } from './layers/named-weights.js';
-import { makeProcessor } from './make-processor.js';
 import type { Runtime } from './runtimes/runtime.js';
 import { familyOfSaved, isSavedModel, savedPart } from './saved-layout.js';
 import { openSource } from './sources/index.js';
 import type { Checkpoint, DownloadProgress, Source } from './sources/source.js';
 import { fillModel } from './weights/fill-model.js';
+import { withOrigin } from './with-origin.js';
 
 /** A backbone and where its weights come from, when a string does not say enough. */
 export interface PretrainedRequest<M extends Modality = Modality> {
@@ -91,6 +91,8 @@ export async function loadPretrained(id: PretrainedId, options: LoadOptions = {}
   });
   try {
     return await buildBase(await familyFor(checkpoint, request.backbone), checkpoint, request, { runtime, backend });
+  } catch (error) {
+    throw withOrigin(error, checkpoint.origin);
   } finally {
     await checkpoint.close();
   }
@@ -102,7 +104,7 @@ function requestOf(id: PretrainedId): PretrainedRequest {
   if (typeof id !== 'object' || id === null)
     throw new TransferKitError(
       'bad-option',
-      `a base is named by a name, an address, a source or { backbone, source }.\n  Received: ${id === undefined ? 'nothing' : String(id)}`,
+      `a base is given by a name, an address, a source or { backbone, source }.\n  Received: ${id === undefined ? 'nothing' : String(id)}`,
     );
   return 'open' in id ? { source: id } : id;
 }
@@ -164,7 +166,7 @@ async function buildBase(
 ): Promise<Base> {
   const config = overrideConfig(family, (await family.parse(checkpoint)) as JsonObject, request.config);
   const recipe = { ...(await family.input(config, checkpoint)), ...request.input };
-  const processor = await makeProcessor(family, recipe, checkpoint, runtime);
+  const processor = await family.processor(recipe, { runtime, file: (path) => checkpoint.file(path) });
   const built = buildGuarded(family.name, checkpoint, () => family.build(config));
   try {
     await fillModel({ family: family.name, weights: namedWeights(built.model), checkpoint, tables: family.weights, config });

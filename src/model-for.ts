@@ -2,6 +2,7 @@ import { addHead } from './add-head.js';
 import { checkDataset } from './data/check-dataset.js';
 import type { Dataset } from './data/dataset.js';
 import { openData } from './data/open-data.js';
+import { TransferKitError } from './errors.js';
 import { classification } from './heads/classification.js';
 import { loadOptionNames, loadPretrained, type LoadOptions, type PretrainedId } from './load-pretrained.js';
 import { Model } from './model.js';
@@ -31,12 +32,25 @@ export async function modelFor(
   const base = await loadPretrained(start, { ...load, ...(options.signal === undefined ? {} : { signal: options.signal }) });
   try {
     const examples = await openData(data, base.modality, base.parts.runtime);
+    checkHasLabels(examples);
     const model = addHead(base, classification(examples.labels), { seed: options.seed ?? 42 });
     return { model: model as AnyModel, examples, training, release: () => model.dispose() };
   } catch (error) {
     base.dispose();
     throw error;
   }
+}
+
+/** The short form makes a classifier, which needs labels. */
+function checkHasLabels({ origin, items }: Dataset): void {
+  const other = items.find(({ target }) => typeof target !== 'string');
+  if (other === undefined) return;
+  throw new TransferKitError(
+    'bad-data',
+    `the targets of ${origin} are no labels.\n  Expected: a string for every example\n  Received: ${JSON.stringify(other.target)} for ${other.id}\n` +
+      `  Fix: turn them into strings, or put a head for such targets on the base with addHead, and train that model.`,
+    { details: { origin, id: other.id } },
+  );
 }
 
 /** Options of loading apart from options of training; `signal` belongs to both. */

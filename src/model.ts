@@ -52,15 +52,17 @@ export interface ModelRecord {
  *
  * @typeParam M - `'image'` or `'text'`
  * @typeParam Target - what examples are labelled with; for a classifier the union of its labels
+ * @typeParam B - how many inputs make an example: 1, or 2 for pairs
  */
 export class Model<
   M extends Modality = Modality,
   Target = string,
   Prediction = ClassPrediction<Target & string>,
   R extends Report = ClassificationReport<Target & string>,
+  B extends number = 1,
 > implements Disposable {
   readonly base: Base<M>;
-  readonly head: Head<Target, Prediction, R>;
+  readonly head: Head<Target, Prediction, R, B>;
   /** @internal */ readonly headModel: LayersModel;
   /** Training recipe, history and metrics so far. */
   record: ModelRecord = {};
@@ -68,7 +70,7 @@ export class Model<
   #disposed = false;
 
   /** @internal */
-  constructor(base: Base<M>, head: Head<Target, Prediction, R>, headModel: LayersModel) {
+  constructor(base: Base<M>, head: Head<Target, Prediction, R, B>, headModel: LayersModel) {
     this.base = base;
     this.head = head;
     this.headModel = headModel;
@@ -93,8 +95,8 @@ export class Model<
    * @returns plain data, one prediction an input: `{ label, confidence, scores }` for a classifier
    * @throws TransferKitError `bad-input`, `corrupt-file`, `not-found`, `too-large`, `disposed`
    */
-  predict(inputs: Branches<RawInputs[M]>): Promise<Prediction>;
-  predict(inputs: readonly Branches<RawInputs[M]>[]): Promise<Prediction[]>;
+  predict(inputs: readonly Branches<RawInputs[M], B>[]): Promise<Prediction[]>;
+  predict(input: Branches<RawInputs[M], B>): Promise<Prediction>;
   async predict(inputs: unknown): Promise<Prediction | Prediction[]> {
     this.assertUsable();
     const one = isOne(inputs, this.head.branches);
@@ -157,7 +159,7 @@ export class Model<
 }
 
 /** One input, or the inputs of a head with several branches. */
-export type Branches<Raw> = Raw | readonly Raw[];
+export type Branches<Raw, Count extends number = 1> = Count extends 1 ? Raw : readonly Raw[];
 
 /** Whether `predict` was given one example rather than a list. A pair of inputs is one example where pairs are compared. */
 function isOne(inputs: unknown, branches: number): boolean {

@@ -33,7 +33,7 @@ async function readRecord(checkpoint: Checkpoint, path: string, schema: v.Generi
   const [issue] = parsed.issues;
   throw new TransferKitError(
     'bad-config',
-    `"${where}" is not what model.save wrote.\n  Received: ${v.getDotPath(issue) ?? 'the whole'}: ${issue.message.slice(0, 200)}\n  Fix: fetch it again, or remove it; the model works without.`,
+    `"${where}" is not what model.save wrote.\n  Received: something else at ${v.getDotPath(issue) ?? 'its start'}\n  Fix: fetch it again, or remove it; the model works without.`,
     { details: { origin: checkpoint.origin, file: path } },
   );
 }

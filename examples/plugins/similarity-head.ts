@@ -76,7 +76,7 @@ function report(outcomes: readonly Outcome<number, SimilarityPrediction>[]): Sim
  * const { similarity: rating } = await model.predict(['A man plays a guitar.', 'Someone makes music.']);
  * ```
  */
-export function similarity(options: SimilarityOptions = {}): Head<number, SimilarityPrediction, SimilarityReport> {
+export function similarity(options: SimilarityOptions = {}): Head<number, SimilarityPrediction, SimilarityReport, 2> {
   const [lowest, highest] = options.scale ?? [0, 1];
   if (!(Number.isFinite(lowest) && Number.isFinite(highest) && lowest < highest)) {
     throw new TransferKitError(

@@ -47,7 +47,7 @@ const list = (columns: readonly string[]): string => columns.map((column) => JSO
 function missingColumn(wanted: string, columns: readonly string[], origin: string): TransferKitError {
   const nearest = nearestName(wanted, columns);
   const hint = nearest === undefined ? '' : ` Did you mean ${JSON.stringify(nearest)}?`;
-  return new TransferKitError('bad-data', `${origin} has no column ${JSON.stringify(wanted)}.${hint}\n  Columns: ${list(columns)}`, {
+  return new TransferKitError('bad-data', `${origin} has no column ${JSON.stringify(wanted)}.${hint}\n  Columns: ${list(columns)}\n  Fix: name a column that is there: { text: ..., label: ... }.`, {
     details: { origin, column: wanted, columns, nearest },
   });
 }

@@ -60,8 +60,9 @@ export interface ReportOptions {
  * A task on top of a backbone.
  * @typeParam Target - what an example is labelled with, as a person writes it.
  * @typeParam Prediction - what `predict` gives for one input, as plain data.
+ * @typeParam Branches - how many inputs make an example.
  */
-export interface Head<Target = unknown, Prediction = unknown, R extends Report = Report> {
+export interface Head<Target = unknown, Prediction = unknown, R extends Report = Report, Branches extends number = 1> {
   readonly apiVersion: 1;
   /** Name of the definition that can restore it. */
   readonly name: string;
@@ -70,7 +71,7 @@ export interface Head<Target = unknown, Prediction = unknown, R extends Report =
   /** Which features it takes, in the order of its model's inputs. */
   readonly takes: readonly FeatureName[];
   /** Inputs per example that are each run through the backbone: 1, or 2 for pairs that are compared. */
-  readonly branches: number;
+  readonly branches: Branches;
   /** Builds its layers: inputs are the features of `takes` (branch after branch), outputs are raw scores, not probabilities. */
   build(context: HeadBuildContext): LayersModel;
   /**
@@ -126,7 +127,7 @@ export interface HeadDefinition {
 }
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- targets and predictions are private to each head
-export type AnyHead = Head<any, any, any>;
+export type AnyHead = Head<any, any, any, any>;
 
 /** Makes a head plug-in from its parts. */
 export const defineHead = (definition: HeadDefinition): HeadDefinition => Object.freeze({ ...definition });

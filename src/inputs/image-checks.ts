@@ -21,7 +21,7 @@ export function corruptImage(bytes: Uint8Array, name: string, cause: unknown): T
   const format = sniffFormat(bytes).name;
   return new TransferKitError(
     'corrupt-file',
-    `${name} begins like ${format} and cannot be decoded; it is damaged or cut off.\n  ${reason.trim()}`,
+    `${name} begins like ${format} and cannot be decoded; it is damaged or cut off.\n  Received: ${reason.trim()}\n  Fix: get the picture again, or leave it out.`,
     {
       details: { name, format },
       cause,

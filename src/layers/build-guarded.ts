@@ -49,7 +49,7 @@ class WeightCounter {
 /** The same error, or a `bad-config` one for what tfjs and plain JavaScript throw at settings that make no sense. */
 function explain(error: unknown, what: string, { origin }: Checkpoint): TransferKitError {
   if (TransferKitError.isInstance(error)) return error;
-  const reason = error instanceof Error ? error.message.split('\n')[0]! : String(error);
+  const reason = (error instanceof Error ? error.message : String(error)).split('\n')[0]!.replace(/\bundefined\b/g, 'nothing');
   return new TransferKitError(
     'bad-config',
     `no ${what} can be built from the configuration in "${origin}".\n  Received: ${reason.slice(0, 300)}\n` +

@@ -85,15 +85,19 @@ export function mismatchError({ family, weights, checkpoint }: Sides, layout: st
   if (mismatches.length > maxShown) lines.push(`  ... and ${mismatches.length - maxShown} more`);
   return new TransferKitError(
     'weight-mismatch',
-    `${family} could not be filled from "${checkpoint.origin}" (${mismatches.length} of ${weights.size} tensors).\n` +
-      `${lines.join('\n')}\n  Fix: ${suggestFix(layout, mismatches, checkpoint)}`,
+    `${family} could not be filled from "${checkpoint.origin}" (${mismatches.length} of ${weights.size + count(mismatches, 'unexpected')} tensors).\n` +
+      `${lines.join('\n')}\n  Fix: ${suggestFix(layout, mismatches, { family, weights, checkpoint })}`,
     { details: { family, origin: checkpoint.origin, layout, mismatches } },
   );
 }
 
-function suggestFix(layout: string, mismatches: readonly Mismatch[], checkpoint: Checkpoint): string {
+const count = (mismatches: readonly Mismatch[], kind: MismatchKind): number => mismatches.filter((mismatch) => mismatch.kind === kind).length;
+
+function suggestFix(layout: string, mismatches: readonly Mismatch[], { weights, checkpoint }: Sides): string {
   const has = (...kinds: MismatchKind[]) => mismatches.some(({ kind }) => kinds.includes(kind));
   if (has('unknown', 'twice', 'unfilled')) return `the "${layout}" weight table of the family is wrong for this config; correct its rows.`;
+  const isForeign = count(mismatches, 'missing') > weights.size / 2 && count(mismatches, 'unexpected') > checkpoint.tensors.size / 2;
+  if (isForeign) return 'weights and config belong to different networks; use the files that were published together.';
   if (has('shape')) return 'the config describes another size than the weights have; use the config that was published with them.';
   if (has('missing') && has('unexpected')) return `the names differ: ${suggestName(mismatches, checkpoint)}check that config and weights belong together.`;
   if (has('missing')) return 'the checkpoint is incomplete, or its config asks for more layers than it has.';

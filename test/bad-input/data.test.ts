@@ -177,7 +177,7 @@ describe('labels', () => {
 
   test('one label, no label, labels that are numbers', async () => {
     await fails('one label', () => fineTune(published.text, some('yes', 'yes'), quick), 'bad-data', 'at least 2 different labels');
-    await fails('numbers as labels', () => fineTune(published.text, examples([{ text: 'a', target: 1 }, { text: 'b', target: 2 }]) as never, quick), 'bad-data', 'labels');
+    await fails('numbers as labels', () => fineTune(published.text, examples([{ text: 'a', target: 1 }, { text: 'b', target: 2 }]) as never, quick), 'bad-data', 'are no labels', 'Received: 1 for example 0', 'Fix:');
     await fails('a head with one label', () => classification(['yes']), 'bad-data', 'at least 2');
     await fails('no examples', () => examples([]), 'bad-data', 'received nothing');
   });

@@ -80,6 +80,10 @@ describe('the Hub', () => {
     expect(error.retryable).toBe(true);
     hub.faults.splice(0, 1, { match: /hub GET \/api/, body: new TextEncoder().encode('<html>Log in to the airport</html>') });
     await fails('a captive portal', () => load('bert'), 'corrupt-file', 'JSON', 'Fix:');
+    cacheDir = emptyFolder();
+    hub.faults.splice(0, 1, { match: /hub GET \/api/, status: 200, times: 1 });
+    await fails('an empty answer', () => load('bert'), 'corrupt-file', 'JSON', 'Fix:');
+    await works();
     await fails('nobody listens', () => load('bert', { endpoint: 'http://127.0.0.1:9' }), 'network', '127.0.0.1:9', 'Fix: check the network');
   });
 

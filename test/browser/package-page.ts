@@ -28,7 +28,7 @@ registerPage([
           { image: drawn(`rgb(20, 20, ${200 + index})`), label: 'blue' },
         ]).flat();
         const model = addHead(await tinyBase(mobilenetV2, runtime), classification(['red', 'blue']), { seed: 1 });
-        await fineTune(model, await examples(drawings), { epochs: 10, validation: 0 });
+        await fineTune(model, examples(drawings), { epochs: 20, batchSize: 4, validation: 0 });
         const red = await model.predict(drawn('rgb(210, 30, 30)'));
         const blue = await model.predict(drawn('rgb(30, 30, 210)'));
         model.dispose();

@@ -111,6 +111,6 @@ describe('openData', () => {
     await writeFile(join(root, 'rows.csv'), 'text,label\nx,a\n');
     await expectError(() => openData(join(root, 'rows.csv'), 'image'), 'bad-data', 'learns from a folder of photos', 'is a file');
     await expectError(() => openData(path, 'text'), 'bad-data', 'learns from a table of texts', 'is a folder');
-    await expectError(() => openData(examples([{ text: 'x', label: 'a' }]) as never, 'image'), 'bad-data', 'takes image', 'holds text');
+    await expectError(() => openData(examples([{ text: 'x', label: 'a' }]) as never, 'image'), 'bad-data', 'takes photos', 'holds text');
   });
 });

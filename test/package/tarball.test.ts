@@ -57,7 +57,7 @@ test('every subpath can be imported', () => {
       .map((file) => `transferkit/${folder}/${file.slice(0, -3)}`),
   );
   const fixed = Object.keys(exports)
-    .filter((path) => !path.includes('*') && path !== './package.json' && path !== './web')
+    .filter((path) => !path.includes('*') && path !== './package.json')
     .map((path) => `transferkit${path.slice(1)}`);
   const program = [...fixed, ...plugins].map((path) => `await import(${JSON.stringify(path)});`).join('\n');
   expect(run('node', ['--input-type=module', '-e', `${program}\nconsole.log('all')`], project).trim()).toBe('all');

@@ -99,7 +99,7 @@ describe('a checkpoint that does not fit', () => {
     const error = await expectError(
       fillModel({ family: 'tiny-net', weights: namedWeights(model), checkpoint: counted, tables: { torch: table() }, config: {} }),
       'weight-mismatch',
-      'tiny-net could not be filled from "acme/net" (3 of 4 tensors)',
+      'tiny-net could not be filled from "acme/net" (3 of 5 tensors)',
       /\n {2}stem\/kernel +expected \[2,2,3,4\] {2}received \[2,2,3,6\] from "features\.0\.weight"/,
       /\n {2}spread\/depthwise_kernel +missing "features\.1\.weight"/,
       /\n {2}"extra\.weight" +unexpected \[7\]/,

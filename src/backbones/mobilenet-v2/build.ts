@@ -79,8 +79,16 @@ function convolutionLayer({ name, size, channels, kind, stride = 1, dilation = 1
 /** Most weights that a network may have; the largest published one has seven million. */
 const mostWeights = 2e8;
 
+const oddBlock = (block: MobileNetV2Block): TransferKitError =>
+  new TransferKitError(
+    'bad-config',
+    `a block of this MobileNetV2 cannot be.\n  Expected: a stride of 1 or 2, a dilation from 1 on\n  Received: ${JSON.stringify(block)}`,
+  );
+
 /** Shapes come from files, so they are added up before anything is allocated. @throws TransferKitError `bad-config` */
 function checkSize({ stemChannels, stemOutput, blocks, topChannels }: MobileNetV2Config): void {
+  const odd = blocks.find(({ stride, dilation = 1 }) => ![1, 2].includes(stride) || !(Number.isInteger(dilation) && dilation > 0));
+  if (odd !== undefined) throw oddBlock(odd);
   const widths = [stemOutput, ...blocks.map((block) => block.channels)];
   const inner = blocks.map(({ expanded, channels }, index) => expanded * (widths[index]! + 9 + channels));
   const count = [...inner, stemChannels * (36 + stemChannels + stemOutput), widths.at(-1)! * topChannels].reduce((sum, weights) => sum + weights, 0);

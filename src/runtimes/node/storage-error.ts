@@ -9,6 +9,7 @@ const reasons: Readonly<Record<string, string>> = {
   EMFILE: 'too many files are open',
   ENOTDIR: 'a part of the path is a file, not a folder',
   EISDIR: 'it is a folder',
+  EEXIST: 'something is in the way, such as a file in the place of a folder',
 };
 
 /** The code of a system error (`ENOENT`), or undefined for any other value. */

@@ -34,7 +34,9 @@ export async function ask(url: string, headers: Headers, signal?: AbortSignal): 
     await response.body?.cancel();
     current = nextUrl(current, target);
   }
-  throw new TransferKitError('network', `"${showUrl(url)}" redirects more than ${maxRedirects} times. Fix: check the address.`, { details: { url: showUrl(url) } });
+  throw new TransferKitError('network', `"${showUrl(url)}" redirects more than ${maxRedirects} times. Fix: check the address.`, {
+    details: { url: showUrl(url) },
+  });
 }
 
 const withoutPrivate = (headers: Headers): Headers =>
@@ -50,9 +52,13 @@ function nextUrl(from: string, location: string): string {
   const next = URL.canParse(location, from) ? new URL(location, from) : undefined;
   const isAllowed = next !== undefined && (next.protocol === 'https:' || (next.protocol === 'http:' && from.startsWith('http:')));
   if (isAllowed) return next.href;
-  throw new TransferKitError('network', `"${showUrl(from)}" redirects to "${showUrl(location)}", which is not a secure address. Fix: check the server.`, {
-    details: { url: showUrl(from) },
-  });
+  throw new TransferKitError(
+    'network',
+    `"${showUrl(from)}" redirects to "${showUrl(location)}", which is not a secure address. Fix: check the server.`,
+    {
+      details: { url: showUrl(from) },
+    },
+  );
 }
 
 async function fetchOnce(url: string, headers: Headers, signal?: AbortSignal): Promise<Response> {
@@ -69,9 +75,13 @@ export function connectionError(url: string, error: unknown, signal?: AbortSigna
   if (signal?.aborted) return abortedDownload();
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const reason = cause instanceof Error ? cause.message || cause.name : 'unknown';
-  return new TransferKitError('network', `the connection to "${showUrl(url)}" failed: ${reason}.\n  Fix: check the network and try again; what has arrived is kept.`, {
-    details: { url: showUrl(url) },
-    cause: error,
-    retryable: true,
-  });
+  return new TransferKitError(
+    'network',
+    `the connection to "${showUrl(url)}" failed: ${reason}.\n  Fix: check the network and try again; what has arrived is kept.`,
+    {
+      details: { url: showUrl(url) },
+      cause: error,
+      retryable: true,
+    },
+  );
 }
