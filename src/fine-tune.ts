@@ -23,6 +23,9 @@ export interface FineTuned<ModelType> {
   readonly plan: TrainingPlan;
 }
 
+/** Data fits when its labels are among the model's, or are only known when the program runs, and are then compared. */
+type Fitting<M extends Modality, Some, Target> = [Some] extends [Target] ? unknown : string extends Some ? unknown : Dataset<M, NoInfer<Target>>;
+
 /**
  * Trains a model on labelled examples and leaves the best weights in it.
  *
@@ -50,12 +53,12 @@ export async function fineTune<
   Prediction,
   R extends Report,
   B extends number,
-  Some extends Target = Target,
-  Other extends Target = Target,
+  Some,
+  Held = Target,
 >(
   model: Model<M, Target, Prediction, R, B>,
-  data: Dataset<M, Some>,
-  options?: FineTuneOptions<M, Other>,
+  data: Dataset<NoInfer<M>, Some> & Fitting<M, Some, Target>,
+  options?: FineTuneOptions<NoInfer<M>, Held> & { readonly validation?: number | Fitting<M, Held, Target> },
 ): Promise<FineTuned<Model<M, Target, Prediction, R, B>>>;
 export async function fineTune<M extends Modality, Label extends string>(
   base: PretrainedId,

@@ -61,7 +61,7 @@ function asBlock(x: TensorInfo, axes: readonly number[]): Block | undefined {
 }
 
 /** Sums the middle axis of [outer, reduced, inner]. */
-export function sumBlock(scratch: Scratch, x: TensorInfo, { outer, reduced, inner }: Block): TensorInfo {
+function sumBlock(scratch: Scratch, x: TensorInfo, { outer, reduced, inner }: Block): TensorInfo {
   const { backend } = scratch;
   const out = scratch.empty([outer, inner]);
   const work = scratch.empty([reduced >> 1, inner]);

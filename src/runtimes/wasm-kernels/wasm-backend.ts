@@ -58,7 +58,7 @@ export const floatsOf = (backend: WasmBackend, x: TensorInfo): Float32Array =>
   floatsAt(backend.wasm, addressOf(backend, x), sizeOf(x.shape));
 
 /** Runs a registered wasm kernel on tensor infos. The result is the caller's. */
-export function runKernel(backend: WasmBackend, name: string, inputs: KernelCall['inputs'], attrs: KernelCall['attrs'] = {}): TensorInfo {
+function runKernel(backend: WasmBackend, name: string, inputs: KernelCall['inputs'], attrs: KernelCall['attrs'] = {}): TensorInfo {
   const kernel = getKernel(name, 'wasm') as { readonly kernelFunc: KernelFunc } | undefined;
   util.assert(kernel !== undefined, () => `The wasm backend has no kernel ${name}.`);
   return (kernel!.kernelFunc as unknown as Kernel)({ inputs, attrs, backend });
