@@ -24,7 +24,11 @@ export interface FineTuned<ModelType> {
 }
 
 /** Data fits when its labels are among the model's, or are only known when the program runs, and are then compared. */
-type Fitting<M extends Modality, Some, Target> = [Some] extends [Target] ? unknown : string extends Some ? unknown : Dataset<M, NoInfer<Target>>;
+type Fitting<M extends Modality, Some, Target> = [Some] extends [Target]
+  ? unknown
+  : string extends Some
+    ? unknown
+    : Dataset<NoInfer<M>, NoInfer<Target>>;
 
 /**
  * Trains a model on labelled examples and leaves the best weights in it.
@@ -47,15 +51,7 @@ type Fitting<M extends Modality, Some, Target> = [Some] extends [Target] ? unkno
  * console.log(await model.predict('new.jpg'));
  * ```
  */
-export async function fineTune<
-  M extends Modality,
-  Target,
-  Prediction,
-  R extends Report,
-  B extends number,
-  Some,
-  Held = Target,
->(
+export async function fineTune<M extends Modality, Target, Prediction, R extends Report, B extends number, Some, Held = Target>(
   model: Model<M, Target, Prediction, R, B>,
   data: Dataset<NoInfer<M>, Some> & Fitting<M, Some, Target>,
   options?: FineTuneOptions<NoInfer<M>, Held> & { readonly validation?: number | Fitting<M, Held, Target> },

@@ -127,7 +127,7 @@ export interface HeadDefinition {
 }
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- targets and predictions are private to each head
-export type AnyHead = Head<any, any, any, any>;
+export type AnyHead = Head<any, any, any, number>;
 
 /** Makes a head plug-in from its parts. */
 export const defineHead = (definition: HeadDefinition): HeadDefinition => Object.freeze({ ...definition });

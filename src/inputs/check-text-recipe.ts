@@ -4,7 +4,10 @@ import type { TextRecipe } from './text.js';
 
 const arrayNames: readonly unknown[] = ['ids', 'mask', 'typeIds'];
 
-const isCount = (least: number) => (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= least;
+const isCount =
+  (least: number) =>
+  (value: unknown): boolean =>
+    Number.isSafeInteger(value) && (value as number) >= least;
 const isBoolean = (value: unknown): boolean => typeof value === 'boolean';
 
 const rules: readonly RecipeRule[] = [

@@ -42,7 +42,7 @@ export class Activation extends layers.Layer {
 
   constructor(options: ActivationArguments) {
     super({ name: options.name });
-    if (!Object.hasOwn(functions, options.activation)) throw unknownName('activation', String(options.activation), activationNames);
+    if (!Object.hasOwn(functions, options.activation)) throw unknownName('activation', options.activation, activationNames);
     this.activation = options.activation;
   }
 

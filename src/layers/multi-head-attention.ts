@@ -68,7 +68,10 @@ export class MultiHeadAttention extends layers.Layer {
   override computeOutputShape(inputShape: Shape | Shape[]): Shape {
     const shape = (inputShape as Shape[])[0]!;
     if (Number.isInteger(shape.at(-1)! / this.heads)) return shape;
-    throw new TransferKitError('bad-config', `${shape.at(-1)} features cannot be shared among ${this.heads} attention heads.\n  Expected: a number of heads that divides them\n  Fix: use the configuration that was published with the weights.`);
+    throw new TransferKitError(
+      'bad-config',
+      `${shape.at(-1)} features cannot be shared among ${this.heads} attention heads.\n  Expected: a number of heads that divides them\n  Fix: use the configuration that was published with the weights.`,
+    );
   }
 
   override getConfig(): tf.serialization.ConfigDict {

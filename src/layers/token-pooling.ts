@@ -34,7 +34,7 @@ export class TokenPooling extends layers.Layer {
 
   constructor(options: TokenPoolingArguments) {
     super({ name: options.name });
-    if (!Object.hasOwn(pools, options.mode)) throw unknownName('pooling', String(options.mode), Object.keys(pools));
+    if (!Object.hasOwn(pools, options.mode)) throw unknownName('pooling', options.mode, Object.keys(pools));
     this.mode = options.mode;
   }
 

@@ -5,7 +5,7 @@ import type { Modality } from '../inputs/input.js';
 import type { Model } from '../model.js';
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- training does not care for targets and predictions
-export type AnyModel = Model<Modality, any, any, Report, any>;
+export type AnyModel = Model<Modality, any, any, Report, number>;
 
 /** One weight that learns. */
 export interface LearningWeight {

@@ -33,12 +33,15 @@ beforeEach(() => {
   cacheDir = emptyFolder();
 });
 
-const quickRetries = { ...runtime, download: (request: Parameters<typeof runtime.download>[0]) => runtime.download({ retryDelayMs: 1, ...request }) };
+const quickRetries = {
+  ...runtime,
+  download: (request: Parameters<typeof runtime.download>[0]) => runtime.download({ retryDelayMs: 1, ...request }),
+};
 const load = (repo: string, options: LoadOptions = {}) =>
   loadPretrained<'text'>(`hf://acme/${repo}`, { endpoint: hub.endpoint, cacheDir, runtime: quickRetries, ...options });
 const works = async (options: LoadOptions = {}): Promise<number[]> => {
   using base = await load('bert', options);
-  return [...(await base.embed('a rose')).values];
+  return Array.from((await base.embed('a rose')).values);
 };
 const cached = (name: string): string => {
   const found = readdirSync(cacheDir, { recursive: true, encoding: 'utf8' }).find((path) => path.endsWith(`/${name}`));
@@ -57,7 +60,14 @@ describe('the Hub', () => {
     await fails('wrong token', () => load('private', { token: 'hf_wrong' }), 'not-found', 'check that the token is valid');
     await fails('gated', () => load('gated', { token: 'hf_right' }), 'unauthorized', 'gated', 'accept its terms', hub.endpoint);
     hub.faults.push({ match: /hub GET \/api/, status: 401 });
-    const error = await fails('401 from a mirror', () => load('bert', { token: 'hf_secret_token' }), 'unauthorized', '"acme/bert"', '401', 'Fix:');
+    const error = await fails(
+      '401 from a mirror',
+      () => load('bert', { token: 'hf_secret_token' }),
+      'unauthorized',
+      '"acme/bert"',
+      '401',
+      'Fix:',
+    );
     expect(JSON.stringify({ ...error, message: error.message })).not.toContain('hf_secret_token');
     hub.faults.length = 0;
     using base = await load('private', { token: 'hf_right' });
@@ -84,7 +94,13 @@ describe('the Hub', () => {
     hub.faults.splice(0, 1, { match: /hub GET \/api/, status: 200, times: 1 });
     await fails('an empty answer', () => load('bert'), 'corrupt-file', 'JSON', 'Fix:');
     await works();
-    await fails('nobody listens', () => load('bert', { endpoint: 'http://127.0.0.1:9' }), 'network', '127.0.0.1:9', 'Fix: check the network');
+    await fails(
+      'nobody listens',
+      () => load('bert', { endpoint: 'http://127.0.0.1:9' }),
+      'network',
+      '127.0.0.1:9',
+      'Fix: check the network',
+    );
   });
 
   test('gives other bytes than it promised', async () => {
@@ -109,7 +125,14 @@ describe('the cache', () => {
     bytes[bytes.length - 1]! ^= 0xff;
     writeFileSync(path, bytes);
     utimesSync(path, new Date(0), new Date(0));
-    await fails('corrupt entry, offline', () => load('bert', { offline: true }), 'offline', 'model.safetensors', 'damaged in the cache', 'Fix:');
+    await fails(
+      'corrupt entry, offline',
+      () => load('bert', { offline: true }),
+      'offline',
+      'model.safetensors',
+      'damaged in the cache',
+      'Fix:',
+    );
     expect(await works()).toEqual(before);
     expect(await works({ offline: true })).toEqual(before);
   });

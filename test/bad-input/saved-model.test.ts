@@ -62,11 +62,23 @@ describe('a saved model with a file missing or broken', () => {
     truncateSync(join(folder, 'model.safetensors'), 30_000);
     await fails('saved weights cut short', () => loadModel(folder), 'corrupt-file', 'model.safetensors', 'Fix:');
     writeFileSync(join(folder, 'model.safetensors'), readFileSync(join(saved.image, 'model.safetensors')));
-    await fails('saved weights of another model', () => loadModel(folder), 'weight-mismatch', 'base/embeddings', 'missing', 'belong to different networks', 'Fix:');
+    await fails(
+      'saved weights of another model',
+      () => loadModel(folder),
+      'weight-mismatch',
+      'base/embeddings',
+      'missing',
+      'belong to different networks',
+      'Fix:',
+    );
   });
 
   test('with records that are no records', async () => {
-    for (const [name, content] of [['training.json', '{}'], ['metrics.json', '{"data":"x","count":1,"figures":{"loss":"low"},"report":{}}'], ['training.json', '[1']] as const) {
+    for (const [name, content] of [
+      ['training.json', '{}'],
+      ['metrics.json', '{"data":"x","count":1,"figures":{"loss":"low"},"report":{}}'],
+      ['training.json', '[1'],
+    ] as const) {
       const folder = copyOf(saved.text);
       writeFileSync(join(folder, name), content);
       await fails(`broken ${name}`, () => loadModel(folder), 'bad-config', name, folder, 'Fix:');
@@ -76,7 +88,14 @@ describe('a saved model with a file missing or broken', () => {
   test('nothing there, and a checkpoint that was never saved by us', async () => {
     await fails('no saved model', () => loadModel('no-such-model'), 'not-found', '"no-such-model"');
     await fails('an empty folder', () => loadModel(emptyFolder()), 'not-found', 'Fix:');
-    await fails('a published checkpoint', () => loadModel(published.text), 'bad-config', published.text, 'is not a model that TransferKit saved', 'addHead');
+    await fails(
+      'a published checkpoint',
+      () => loadModel(published.text),
+      'bad-config',
+      published.text,
+      'is not a model that TransferKit saved',
+      'addHead',
+    );
   });
 });
 
@@ -84,7 +103,13 @@ describe('a saved model whose config was edited', () => {
   test.each<[string, (part: any) => void, string, ...string[]]>([
     ['a newer format', (part) => (part.format = 2), 'bad-config', 'has format 2', 'newer version'],
     ['a format that is a text', (part) => (part.format = 'one'), 'bad-config', 'has format "one"'],
-    ['an unknown head', (part) => (part.head.name = 'clasification'), 'unknown-name', 'there is no head "clasification"', 'Did you mean "classification"?'],
+    [
+      'an unknown head',
+      (part) => (part.head.name = 'clasification'),
+      'unknown-name',
+      'there is no head "clasification"',
+      'Did you mean "classification"?',
+    ],
     ['a head of the prototype', (part) => (part.head.name = 'constructor'), 'unknown-name', '"constructor"'],
     ['an unknown backbone', (part) => (part.backbone.name = 'brt'), 'unknown-name', 'Did you mean "bert"?'],
     ['a backbone that is an object', (part) => (part.backbone.name = { apiVersion: 1 }), 'bad-config', '"backbone"'],
@@ -97,8 +122,21 @@ describe('a saved model whose config was edited', () => {
     ['arrays that do not exist', (part) => (part.input.arrays = ['pixels']), 'bad-config', '"arrays"', 'pixels'],
     ['one label', (part) => (part.head.config.labels = ['yes']), 'bad-config', 'at least 2 labels'],
     ['labels that are numbers', (part) => (part.head.config.labels = [1, 2]), 'bad-config', 'labels'],
-    ['more labels than weights', (part) => (part.head.config.labels = ['a', 'b', 'c']), 'weight-mismatch', 'head/logits/kernel', 'expected [32,3]', 'received [32,2]'],
-    ['a vocabulary of 10^12', (part) => (part.backbone.config.vocabularySize = 1e12), 'bad-config', 'than its weights can fill', '1000000000000'],
+    [
+      'more labels than weights',
+      (part) => (part.head.config.labels = ['a', 'b', 'c']),
+      'weight-mismatch',
+      'head/logits/kernel',
+      'expected [32,3]',
+      'received [32,2]',
+    ],
+    [
+      'a vocabulary of 10^12',
+      (part) => (part.backbone.config.vocabularySize = 1e12),
+      'bad-config',
+      'than its weights can fill',
+      '1000000000000',
+    ],
     ['a vocabulary of 10^400', (part) => (part.backbone.config.vocabularySize = '1e400'), 'bad-config'],
     ['a negative size', (part) => (part.backbone.config.hiddenSize = -4), 'bad-config', 'Fix:'],
     ['a hidden size of 10^7', (part) => (part.backbone.config.hiddenSize = 1e7), 'bad-config', 'than its weights can fill'],
@@ -118,10 +156,20 @@ describe('a saved model whose config was edited', () => {
 
   test.each<[string, (part: any) => void, string, ...string[]]>([
     ['a layer of 10^9 channels', (part) => (part.backbone.config.topChannels = 1e9), 'bad-config'],
-    ['100,000 blocks', (part) => (part.backbone.config.blocks = Array.from({ length: 1e5 }, () => ({ expanded: 8, channels: 8, stride: 1 }))), 'bad-config', 'than its weights can fill'],
+    [
+      '100,000 blocks',
+      (part) => (part.backbone.config.blocks = Array.from({ length: 1e5 }, () => ({ expanded: 8, channels: 8, stride: 1 }))),
+      'bad-config',
+      'than its weights can fill',
+    ],
     ['blocks that are a text', (part) => (part.backbone.config.blocks = 'many'), 'bad-config', 'Fix:'],
     ['a stride of 0', (part) => (part.backbone.config.blocks[0].stride = 0), 'bad-config'],
-    ['photos of 10^9 pixels a side', (part) => Object.assign(part.input, { resize: null, crop: { height: 1e9, width: 1e9, rounding: 'floor' } }), 'bad-config', '"crop"'],
+    [
+      'photos of 10^9 pixels a side',
+      (part) => Object.assign(part.input, { resize: null, crop: { height: 1e9, width: 1e9, rounding: 'floor' } }),
+      'bad-config',
+      '"crop"',
+    ],
     ['a mean of texts', (part) => (part.input.mean = ['a', 'b', 'c']), 'bad-config', '"mean"', 'three numbers'],
   ])('%s', async (title, edit, code, ...pieces) => {
     await fails(`saved image model: ${title}`, () => loadModel(edited('image', edit)), code, ...pieces);
@@ -137,8 +185,19 @@ describe('a saved model whose config was edited', () => {
   });
 
   test('as a base to start from, the same limits hold', async () => {
-    await fails('saved base: 10^12', () => loadPretrained(edited('text', (part) => (part.backbone.config.vocabularySize = 1e12))), 'bad-config', 'than its weights can fill');
-    await fails('saved base: another family', () => loadPretrained({ backbone: 'bert', source: saved.image }), 'bad-config', 'Expected: bert', 'Received: mobilenet-v2');
+    await fails(
+      'saved base: 10^12',
+      () => loadPretrained(edited('text', (part) => (part.backbone.config.vocabularySize = 1e12))),
+      'bad-config',
+      'than its weights can fill',
+    );
+    await fails(
+      'saved base: another family',
+      () => loadPretrained({ backbone: 'bert', source: saved.image }),
+      'bad-config',
+      'Expected: bert',
+      'Received: mobilenet-v2',
+    );
     using base = await loadPretrained<'text'>(saved.text);
     expect((await base.embed('good')).shape).toEqual([32]);
   });
@@ -179,7 +238,8 @@ describe('saving', () => {
     expect(readdirSync(folder)).not.toContain('tokenizer.json');
   });
 
-  const mount = (folder: string, options: string): boolean => spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder]).status === 0;
+  const mount = (folder: string, options: string): boolean =>
+    spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder]).status === 0;
 
   test('on a full disk leaves nothing half-written and the old model whole', async (context) => {
     const disk = emptyFolder();

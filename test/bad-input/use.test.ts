@@ -1,5 +1,5 @@
 /** Handles and options used the wrong way. */
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { addHead, classification, evaluate, fineTune, freezeBase, loadPretrained, runtime, type Head } from 'transferkit';
 import { examples } from 'transferkit/data';
 import { fails, published } from './fixtures.js';
@@ -50,7 +50,13 @@ describe('nothing to train', () => {
       },
     };
     using model = addHead(freezeBase(base), fixed);
-    await fails('nothing to train', () => fineTune(model, sentences as never, { progress: false }), 'nothing-to-train', 'every weight is frozen', 'Fix: pass unfreeze');
+    await fails(
+      'nothing to train',
+      () => fineTune(model, sentences as never, { progress: false }),
+      'nothing-to-train',
+      'every weight is frozen',
+      'Fix: pass unfreeze',
+    );
     expect(model.base.groups.every(({ learns }) => !learns)).toBe(true);
     const { history } = await fineTune(model, sentences as never, { unfreeze: { last: 1 }, headEpochs: 0, epochs: 1, progress: false });
     expect(history.epochs).toHaveLength(1);
@@ -58,15 +64,15 @@ describe('nothing to train', () => {
 });
 
 describe('names and options', () => {
-  const backend = 'TRANSFERKIT_BACKEND';
-  const before = process.env[backend];
-  afterEach(() => {
-    if (before === undefined) delete process.env[backend];
-    else process.env[backend] = before;
-  });
-
   test('a backend that does not exist', async () => {
-    await fails('wrong backend', () => loadPretrained(published.text, { backend: 'wsm' }), 'unknown-name', 'there is no backend "wsm"', 'Did you mean "wasm"?', 'cpu');
+    await fails(
+      'wrong backend',
+      () => loadPretrained(published.text, { backend: 'wsm' }),
+      'unknown-name',
+      'there is no backend "wsm"',
+      'Did you mean "wasm"?',
+      'cpu',
+    );
     using base = await loadPretrained<'text'>(published.text);
     await base.embed('still works');
   });
@@ -78,7 +84,13 @@ describe('names and options', () => {
     await fails('epochs in words', () => learn({ epochs: 'three' }), 'bad-option', 'epochs', 'three');
     await fails('all data for validation', () => learn({ validation: 1 }), 'bad-option', 'validation');
     await fails('a path to validate', () => learn({ validation: 'photos/' }), 'bad-option', 'the path "photos/"');
-    await fails('a group that does not exist', () => learn({ unfreeze: { from: 'layer-9' } }), 'unknown-name', 'layer group', 'Known: embeddings, layer-1, layer-2');
+    await fails(
+      'a group that does not exist',
+      () => learn({ unfreeze: { from: 'layer-9' } }),
+      'unknown-name',
+      'layer group',
+      'Known: embeddings, layer-1, layer-2',
+    );
     await fails('unfreeze in words', () => learn({ unfreeze: 'some' }), 'bad-option', 'unfreeze must be', '"some"');
     await fails('class weights of others', () => learn({ classWeights: { yse: 2 } }), 'bad-option', 'Did you mean "yes"?');
     await fails('too little to hold out', () => learn({ validation: 0.5 }), 'bad-data', 'leaves nothing for "validation"', 'Fix:');

@@ -18,11 +18,18 @@ const repoOf = (name: string): string => (pretrainedNames[name]!.source as strin
 
 const checkpoints: Record<string, string> = { 'mobilenet-v2': published.image, 'potion-8m': published.static };
 const cacheDir = mkdtempSync(join(tmpdir(), 'transferkit-one-call-'));
-const rows = 'body,team\n' + Array.from({ length: 12 }, (_, index) => (index % 2 === 0 ? `my invoice is wrong ${index},billing` : `it does not start ${index},support`)).join('\n');
+const rows =
+  'body,team\n' +
+  Array.from({ length: 12 }, (_, index) =>
+    index % 2 === 0 ? `my invoice is wrong ${index},billing` : `it does not start ${index},support`,
+  ).join('\n');
 let hub: RunningHub;
 
 beforeAll(async () => {
-  const repos = Object.keys(pretrainedNames).map((name) => [repoOf(name), { files: filesOf(checkpoints[name] ?? published.text), license: 'apache-2.0' }]);
+  const repos = Object.keys(pretrainedNames).map((name) => [
+    repoOf(name),
+    { files: filesOf(checkpoints[name] ?? published.text), license: 'apache-2.0' },
+  ]);
   hub = await startHub({ repos: Object.fromEntries(repos) });
 });
 afterAll(async () => {
@@ -82,7 +89,10 @@ test('a data set, with the options of loading and of training mixed', async () =
 
 test('the same call gives the same figures', async () => {
   const run = async () => {
-    const { model, history } = await fineTune('bert-tiny', await table(rows, { text: 'body', label: 'team' }), { ...here(), unfreeze: { last: 1 } });
+    const { model, history } = await fineTune('bert-tiny', await table(rows, { text: 'body', label: 'team' }), {
+      ...here(),
+      unfreeze: { last: 1 },
+    });
     const figures = [history.epochs.map(({ loss }) => loss), await model.predict('the invoice')];
     model.dispose();
     return figures;
@@ -99,6 +109,15 @@ test('every known name is a checkpoint that its family recognises', async () => 
 
 test('what goes wrong after loading leaves nothing behind', async () => {
   await fails('one-call: no such folder', () => fineTune('mobilenet-v2', 'no-such-photos', here()), 'not-found', 'no-such-photos');
-  await fails('one-call: a bad option', () => fineTune('mobilenet-v2', photoFolder({ cat: 1, dog: 1 }), { ...here(), epochs: -1 }), 'bad-option', 'epochs');
-  await fails('one-call: aborted', () => fineTune('bert-tiny', rows.replace('body,team', 'text,label'), { ...here(), signal: AbortSignal.abort() }), 'aborted');
+  await fails(
+    'one-call: a bad option',
+    () => fineTune('mobilenet-v2', photoFolder({ cat: 1, dog: 1 }), { ...here(), epochs: -1 }),
+    'bad-option',
+    'epochs',
+  );
+  await fails(
+    'one-call: aborted',
+    () => fineTune('bert-tiny', rows.replace('body,team', 'text,label'), { ...here(), signal: AbortSignal.abort() }),
+    'aborted',
+  );
 });
