@@ -90,7 +90,7 @@ function frameOf(tokenizer: Tokenizer, pair: boolean): readonly FramePart[] {
 /** The library takes an unknown kind or an empty vocabulary in silence, and then knows no word. */
 function checkVocabulary({ model }: JsonObject): void {
   const { type, vocab } = (model ?? {}) as JsonObject;
-  if (type !== undefined && type !== null && !['WordPiece', 'BPE', 'Unigram', 'WordLevel'].includes(String(type)))
+  if (type !== undefined && type !== null && !(typeof type === 'string' && ['WordPiece', 'BPE', 'Unigram', 'WordLevel'].includes(type)))
     throw new Error(`its model has the type ${JSON.stringify(type)}, and WordPiece, BPE, Unigram and WordLevel are known`);
   const size = typeof vocab === 'object' && vocab !== null ? Object.keys(vocab).length : 0;
   if (size === 0) throw new Error('its model has no vocabulary');

@@ -68,7 +68,7 @@ describe('the Hub', () => {
       '401',
       'Fix:',
     );
-    expect(JSON.stringify({ ...error, message: error.message })).not.toContain('hf_secret_token');
+    expect(JSON.stringify([error.message, error.details])).not.toContain('hf_secret_token');
     hub.faults.length = 0;
     using base = await load('private', { token: 'hf_right' });
     expect(base.provenance.origin).toBe('hf://acme/private');

@@ -150,7 +150,6 @@ describe('a saved model', () => {
     using model = await loadModel<'text'>(at('text'));
     const { history } = await fineTune(model, sentences, { unfreeze: 'none', epochs: 20, progress: false });
     expect(history.epochs.at(-1)!.loss).toBeLessThan(history.epochs[0]!.loss);
-    expect((await model.predict('good')).label).toBe('yes');
     await model.save(at('learnt'));
     using learnt = await loadModel<'text'>(at('learnt'));
     expect(await learnt.predict(texts)).toEqual(await model.predict(texts));
