@@ -43,7 +43,7 @@ export default tseslint.config(
     },
   },
   forbid(['src/*.ts'], noNode),
-  forbid(['src/{data,training,evaluation,layers,engines,inputs}/**/*.ts'], noVerbs, noNode),
+  forbid(['src/{data,training,evaluation,layers,engines,inputs,inference,saving,common}/**/*.ts'], noVerbs, noNode),
   forbid(['src/{backbones,sources,heads}/**/*.ts'], noVerbs, noNode, noOtherPlugins),
   forbid(['src/weights/**/*.ts'], noVerbs, noNode, noTensors),
   forbid(['src/weights/{fill-model,weight-mismatch}.ts'], noVerbs, noNode),

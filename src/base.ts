@@ -4,10 +4,10 @@ import type { AnyBackbone, BuiltBackbone, FeatureName, LayerGroup } from './back
 import type { RawInputs } from './data/dataset.js';
 import type { BackendChoice, Runtime } from './runtimes/runtime.js';
 import { TransferKitError } from './errors.js';
-import { chunksOf, runExamples, sameSizeRows } from './inference.js';
+import { chunksOf, runExamples, sameSizeRows } from './inference/run-examples.js';
 import type { EncodedArray, EncodedInput, InputProcessor, Modality } from './inputs/input.js';
 import { encodeAll } from './inputs/encode.js';
-import type { JsonObject } from './json.js';
+import type { JsonObject } from './common/json.js';
 import { disposeModel } from './layers/dispose-model.js';
 import { namedWeights } from './layers/named-weights.js';
 
@@ -65,6 +65,7 @@ export class Base<M extends Modality = Modality> implements Disposable {
   /** @internal */ readonly parts: BaseParts<M>;
   /** @internal */ freeze: FreezeState;
   /** Models that stand on this base. @internal */ holders = 0;
+  /** A training run is under way. @internal */ busy = false;
   #disposed = false;
 
   /** @internal */
@@ -175,6 +176,8 @@ export class Base<M extends Modality = Modality> implements Disposable {
   /** Frees the weights. Models that stand on this base can no longer be used. Idempotent. */
   dispose(): void {
     if (this.#disposed) return;
+    if (this.busy)
+      throw new TransferKitError('bad-option', 'this base is being trained; abort the training and wait for it before dispose()');
     this.#disposed = true;
     disposeModel(this.parts.built.model);
   }

@@ -3,13 +3,13 @@ import type { Dataset, SkippedItem } from './data/dataset.js';
 import * as tf from '@tensorflow/tfjs-core';
 import { TransferKitError } from './errors.js';
 import type { Report } from './evaluation/report.js';
-import { headOutputs } from './head-outputs.js';
+import { headOutputs } from './inference/head-outputs.js';
 import type { Outcome } from './heads/head.js';
 import { collate } from './inputs/collate.js';
 import type { EncodedArray, Modality } from './inputs/input.js';
-import type { JsonObject } from './json.js';
+import type { JsonObject } from './common/json.js';
 import type { Model } from './model.js';
-import { readItems, type ReadItem } from './read-items.js';
+import { readItems, type ReadItem } from './inference/read-items.js';
 import type { AnyModel } from './training/weight-set.js';
 
 /** Options of `evaluate`. */

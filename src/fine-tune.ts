@@ -3,7 +3,7 @@ import type { Dataset } from './data/dataset.js';
 import { TransferKitError } from './errors.js';
 import type { Report } from './evaluation/report.js';
 import type { Modality } from './inputs/input.js';
-import { learningGroups } from './learning-groups.js';
+import { learningGroups } from './layers/learning-groups.js';
 import type { LoadOptions, PretrainedId } from './load-pretrained.js';
 import { modelFor } from './model-for.js';
 import type { Model, TrainingRecord } from './model.js';
@@ -105,7 +105,7 @@ async function train(model: AnyModel, data: Dataset, options: FineTuneOptions): 
     model.base.freeze = before;
     throw error;
   } finally {
-    model.busy = false;
+    model.base.busy = false;
     stop();
   }
 }
@@ -120,8 +120,12 @@ function freezeFor(model: AnyModel, options: FineTuneOptions): FreezeState {
 
 /** One training at a time: two would write the same weights. */
 function lock(model: AnyModel): void {
-  if (model.busy) throw new TransferKitError('bad-option', 'this model is being trained already; wait for that run or abort it');
-  model.busy = true;
+  if (model.base.busy)
+    throw new TransferKitError(
+      'bad-option',
+      'this model is being trained already, or another on the same base; wait for that run or abort it',
+    );
+  model.base.busy = true;
 }
 
 /** The run as plain data. */

@@ -1,6 +1,6 @@
 import type { Base, NormalizationMode } from './base.js';
-import { learningGroups, type Unfreeze } from './learning-groups.js';
-import { unknownName } from './nearest-name.js';
+import { learningGroups, type Unfreeze } from './layers/learning-groups.js';
+import { unknownName } from './common/nearest-name.js';
 
 /** Options of `freezeBase`. */
 export interface FreezeOptions {

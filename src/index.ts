@@ -9,7 +9,7 @@
 // The five verbs
 export { loadPretrained, type LoadOptions, type PretrainedId, type PretrainedRequest } from './load-pretrained.js';
 export { freezeBase, type FreezeOptions } from './freeze-base.js';
-export type { GroupInfo, Unfreeze } from './learning-groups.js';
+export type { GroupInfo, Unfreeze } from './layers/learning-groups.js';
 export { addHead, type AddHeadOptions } from './add-head.js';
 export { fineTune, type FineTuned } from './fine-tune.js';
 export { evaluate, type EvaluateOptions, type Evaluated } from './evaluate.js';
@@ -34,7 +34,7 @@ export type {
 } from './data/dataset.js';
 export { TransferKitError, type TransferKitErrorCode, type TransferKitErrorOptions } from './errors.js';
 export { runtime } from '#runtime';
-export { version } from './version.js';
+export { version } from './saving/version.js';
 
 // Training
 export type { EarlyStopping, FineTuneOptions } from './training/options.js';
@@ -95,4 +95,4 @@ export type { AxisLayout } from './weights/layouts.js';
 export type { ByteFile } from './weights/byte-file.js';
 export type { StoredType, TensorInfo, TensorValue } from './weights/tensor-value.js';
 export type { WeightRow, WeightTable } from './weights/fill-model.js';
-export type { JsonObject, JsonValue } from './json.js';
+export type { JsonObject, JsonValue } from './common/json.js';

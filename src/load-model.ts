@@ -8,14 +8,14 @@ import type { Modality } from './inputs/input.js';
 import { openCheckpoint, type LoadOptions } from './load-pretrained.js';
 import type { Model } from './model.js';
 import type { Runtime } from './runtimes/runtime.js';
-import { savedRecord } from './saved-record.js';
-import { savedPart, type SavedModel } from './saved-layout.js';
+import { savedRecord } from './saving/saved-record.js';
+import { savedPart, type SavedModel } from './saving/saved-layout.js';
 import type { Checkpoint, Source } from './sources/source.js';
 import type { AnyModel } from './training/weight-set.js';
 import { addHead } from './add-head.js';
 import { buildGuarded } from './layers/build-guarded.js';
 import { fillModel } from './weights/fill-model.js';
-import { withOrigin } from './with-origin.js';
+import { withOrigin } from './common/with-origin.js';
 
 /** Options of `loadModel`. */
 export interface LoadModelOptions extends LoadOptions {

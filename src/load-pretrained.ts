@@ -5,17 +5,17 @@ import { Base } from './base.js';
 import { pretrainedNames } from './catalogue.js';
 import { TransferKitError } from './errors.js';
 import type { Modality } from './inputs/input.js';
-import type { JsonObject } from './json.js';
-import { nearestName, unknownName } from './nearest-name.js';
+import type { JsonObject } from './common/json.js';
+import { nearestName, unknownName } from './common/nearest-name.js';
 import { buildGuarded } from './layers/build-guarded.js';
 import { disposeModel } from './layers/dispose-model.js';
 import { namedWeights } from './layers/named-weights.js';
 import type { Runtime } from './runtimes/runtime.js';
-import { familyOfSaved, isSavedModel, savedPart } from './saved-layout.js';
+import { familyOfSaved, isSavedModel, savedPart } from './saving/saved-layout.js';
 import { openSource } from './sources/index.js';
 import type { Checkpoint, DownloadProgress, Source } from './sources/source.js';
 import { fillModel } from './weights/fill-model.js';
-import { withOrigin } from './with-origin.js';
+import { withOrigin } from './common/with-origin.js';
 
 /** A backbone and where its weights come from, when a string does not say enough. */
 export interface PretrainedRequest<M extends Modality = Modality> {

@@ -6,16 +6,16 @@ import type { Report } from './evaluation/report.js';
 import type { ClassificationReport } from './evaluation/classification-report.js';
 import type { ClassPrediction } from './heads/classification.js';
 import type { Head } from './heads/head.js';
-import { headOutputs } from './head-outputs.js';
-import { chunksOf } from './inference.js';
+import { headOutputs } from './inference/head-outputs.js';
+import { chunksOf } from './inference/run-examples.js';
 import { encodeAll } from './inputs/encode.js';
 import type { EncodedInput, Modality } from './inputs/input.js';
-import type { JsonObject } from './json.js';
+import type { JsonObject } from './common/json.js';
 import { disposeModel } from './layers/dispose-model.js';
 import { namedWeights } from './layers/named-weights.js';
 import type { TrainingHistory } from './training/history.js';
 import type { TrainingPlan } from './training/plan.js';
-import { saveModel } from './save-model.js';
+import { saveModel } from './saving/save-model.js';
 
 /** How a model was trained, as plain data. */
 export interface TrainingRecord {
@@ -66,7 +66,6 @@ export class Model<
   /** @internal */ readonly headModel: LayersModel;
   /** Training recipe, history and metrics so far. */
   record: ModelRecord = {};
-  /** A training run is under way. @internal */ busy = false;
   #disposed = false;
 
   /** @internal */
@@ -146,7 +145,7 @@ export class Model<
   /** Frees the head, and the base with the last model on it. Idempotent. */
   dispose(): void {
     if (this.#disposed) return;
-    if (this.busy)
+    if (this.base.busy)
       throw new TransferKitError('bad-option', 'this model is being trained; abort the training and wait for it before dispose()');
     this.#disposed = true;
     disposeModel(this.headModel);

@@ -3,7 +3,7 @@ import type { AnyBackbone } from './backbones/backbone.js';
 import { Base } from './base.js';
 import { TransferKitError } from './errors.js';
 import type { InputRecipe, Modality } from './inputs/input.js';
-import type { JsonObject } from './json.js';
+import type { JsonObject } from './common/json.js';
 import type { Runtime } from './runtimes/runtime.js';
 import type { Checkpoint } from './sources/source.js';
 

@@ -7,7 +7,7 @@
 import type { LayersModel, LayerVariable, SymbolicTensor, layers } from '@tensorflow/tfjs-layers';
 import type { RawInputs } from '../data/dataset.js';
 import type { InputRecipe, Modality, ProcessorFactory } from '../inputs/input.js';
-import type { JsonObject } from '../json.js';
+import type { JsonObject } from '../common/json.js';
 import type { Checkpoint } from '../sources/source.js';
 import type { WeightTable } from '../weights/fill-model.js';
 

@@ -1,6 +1,6 @@
 import { TransferKitError } from '../errors.js';
-import type { JsonObject } from '../json.js';
-import { unknownName } from '../nearest-name.js';
+import type { JsonObject } from '../common/json.js';
+import { unknownName } from '../common/nearest-name.js';
 import type { Checkpoint } from '../sources/source.js';
 import type { AnyBackbone } from './backbone.js';
 
@@ -27,7 +27,12 @@ export const backbones: readonly BackboneEntry[] = [
 export async function findBackbone(backbone: string | AnyBackbone): Promise<AnyBackbone> {
   if (typeof backbone !== 'string') return backbone;
   const entry = backbones.find(({ name }) => name === backbone);
-  if (entry === undefined) throw unknownName('backbone', backbone, backbones.map(({ name }) => name));
+  if (entry === undefined)
+    throw unknownName(
+      'backbone',
+      backbone,
+      backbones.map(({ name }) => name),
+    );
   return entry.load();
 }
 

@@ -3,7 +3,7 @@ import type { SymbolicTensor } from '@tensorflow/tfjs-layers';
 import { TransferKitError } from '../errors.js';
 import { imageProcessor } from '../inputs/image.js';
 import type { ImageRecipe } from '../inputs/image.js';
-import type { JsonObject } from '../json.js';
+import type { JsonObject } from '../common/json.js';
 import { Greyscale } from '../layers/greyscale.js';
 import { GlobalPooling } from '../layers/global-pooling.js';
 import type { Checkpoint } from '../sources/source.js';
@@ -66,7 +66,9 @@ function inputShape(graph: KerasGraph): (number | null)[] {
   const sizes = Array.isArray(shape) ? (shape as (number | null)[]).slice(1) : [];
   const known = sizes.length === 3 && sizes.every((size) => size === null || (Number.isInteger(size) && size > 0));
   if (inputs.length === 1 && known && sizes[2] !== null) return sizes;
-  const received = inputs.map((layer) => `"${layer.name}" ${JSON.stringify(layer.config.batch_input_shape ?? layer.config.batch_shape ?? null)}`);
+  const received = inputs.map(
+    (layer) => `"${layer.name}" ${JSON.stringify(layer.config.batch_input_shape ?? layer.config.batch_shape ?? null)}`,
+  );
   throw noPhotos('one input of shape [batch, height, width, channels]', received.join(', ') || 'no input');
 }
 
@@ -121,7 +123,11 @@ class GraphBuilder {
       return [layer.apply(tensors.length === 1 ? tensors[0]! : tensors) as SymbolicTensor | SymbolicTensor[]].flat();
     } catch (cause) {
       if (TransferKitError.isInstance(cause)) throw cause;
-      throw unsupportedLayer(description, `its input of shape ${JSON.stringify(tensors[0]!.shape)} does not fit (${(cause as Error).message})`, cause);
+      throw unsupportedLayer(
+        description,
+        `its input of shape ${JSON.stringify(tensors[0]!.shape)} does not fit (${(cause as Error).message})`,
+        cause,
+      );
     }
   }
 }
@@ -129,7 +135,8 @@ class GraphBuilder {
 /** The feature tensor as features: a map and its mean, or the vector that it is. */
 function featuresOf(tensor: SymbolicTensor, name: string): BuiltBackbone['features'] {
   if (tensor.rank === 2) return { pooled: tensor };
-  if (tensor.rank === 4) return { pooled: new GlobalPooling({ name: 'pooled', mode: 'average' }).apply(tensor) as SymbolicTensor, map: tensor };
+  if (tensor.rank === 4)
+    return { pooled: new GlobalPooling({ name: 'pooled', mode: 'average' }).apply(tensor) as SymbolicTensor, map: tensor };
   throw new TransferKitError(
     'bad-config',
     `the output of layer "${name}" cannot be features.\n  Expected: a vector [batch, features] or a map [batch, height, width, features]\n` +
@@ -150,7 +157,11 @@ function build(config: KerasGraphConfig): BuiltBackbone {
     else builder.add(call, described[call]!, inputs);
   }
   const features = featuresOf(builder.tensor(cut)!, described[cut[0]]!.name);
-  return { model: model({ inputs: pixels!, outputs: features.pooled, name: 'keras-graph' }), groups: layerGroups(builder.placed), features };
+  return {
+    model: model({ inputs: pixels!, outputs: features.pooled, name: 'keras-graph' }),
+    groups: layerGroups(builder.placed),
+    features,
+  };
 }
 
 /** The layer names of the file are kept, so the names of its weights are ours already. */
@@ -183,7 +194,9 @@ async function input(config: KerasGraphConfig): Promise<ImageRecipe> {
     throw new TransferKitError(
       'bad-config',
       `a topology does not say which numbers the network takes for pixels, and a wrong guess would spoil its features in silence.\n` +
-        `  Expected: config: { pixels: ${Object.keys(ranges).map((name) => `'${name}'`).join(' | ')} }\n  Received: ${JSON.stringify(config.pixels)}\n` +
+        `  Expected: config: { pixels: ${Object.keys(ranges)
+          .map((name) => `'${name}'`)
+          .join(' | ')} }\n  Received: ${JSON.stringify(config.pixels)}\n` +
         `  Fix: say how it was trained, for example 'minus-one-to-one' for x / 127.5 - 1 or 'zero-to-one' for x / 255.`,
       { details: { field: 'pixels', received: config.pixels } },
     );

@@ -38,13 +38,16 @@ const huggingFaceHabit = ([side]: readonly [number, number]): ImageRecipe => ({
  */
 async function input(config: MobileNetV2Config, checkpoint: Checkpoint): Promise<ImageRecipe> {
   const file = await checkpoint.file('preprocessor_config.json');
-  if (file !== undefined) return imageRecipeFromHuggingFace(parseJsonObject(file, 'preprocessor_config.json', 'bad-config'), checkpoint.origin);
+  if (file !== undefined)
+    return imageRecipeFromHuggingFace(parseJsonObject(file, 'preprocessor_config.json', 'bad-config'), checkpoint.origin);
   const ecosystem = ecosystemOf(checkpoint);
   const { pretrained_cfg: pretrained } = checkpoint.config;
   if (ecosystem === 'timm' && isObject(pretrained)) return imageRecipeFromTimm(pretrained, checkpoint.origin);
   if (ecosystem === 'huggingface') return huggingFaceHabit(config.imageSize);
   const [side] = config.imageSize;
-  return ecosystem?.startsWith('keras') ? stretched(config.imageSize) : imageRecipeFromTorchvision({ resize: Math.floor((side * 256) / 224), crop: side });
+  return ecosystem?.startsWith('keras')
+    ? stretched(config.imageSize)
+    : imageRecipeFromTorchvision({ resize: Math.floor((side * 256) / 224), crop: side });
 }
 
 /** As the smallest width allows, and one block of each kind: with and without stride, with and without shortcut. */

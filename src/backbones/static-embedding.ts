@@ -1,11 +1,11 @@
 import { input as inputLayer, layers, model as makeModel } from '@tensorflow/tfjs-layers';
 import type { SymbolicTensor } from '@tensorflow/tfjs-layers';
-import { ConfigFields } from '../config-fields.js';
+import { ConfigFields } from '../common/config-fields.js';
 import { TransferKitError } from '../errors.js';
 import { readSentenceSettings } from '../inputs/sentence-transformers.js';
 import { defaultMaxCharacters, textProcessor } from '../inputs/text.js';
 import type { TextRecipe } from '../inputs/text.js';
-import type { JsonObject } from '../json.js';
+import type { JsonObject } from '../common/json.js';
 import { LayerChain } from '../layers/layer-chain.js';
 import { seededInitializerByName } from '../layers/seeded-uniform.js';
 import { TokenMapping } from '../layers/token-mapping.js';

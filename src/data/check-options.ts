@@ -1,5 +1,5 @@
 import { TransferKitError } from '../errors.js';
-import { nearestName } from '../nearest-name.js';
+import { nearestName } from '../common/nearest-name.js';
 
 /** Refuses options that do not exist, with the nearest that does. @throws TransferKitError `bad-option` */
 export function checkOptions(call: string, options: object, known: readonly string[]): void {

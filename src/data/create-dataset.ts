@@ -1,6 +1,6 @@
 import { TransferKitError } from '../errors.js';
 import type { Modality } from '../inputs/input.js';
-import { createRandom } from '../random.js';
+import { createRandom } from '../common/random.js';
 import type { DataItem, Dataset, OnBadItem, SkippedItem } from './dataset.js';
 import { splitItems } from './split-items.js';
 

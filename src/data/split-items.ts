@@ -1,5 +1,5 @@
 import { TransferKitError } from '../errors.js';
-import { createRandom, type Random } from '../random.js';
+import { createRandom, type Random } from '../common/random.js';
 import { checkOptions } from './check-options.js';
 import type { DataItem, SplitOptions } from './dataset.js';
 

@@ -1,5 +1,5 @@
 import { TransferKitError } from '../errors.js';
-import { nearestName } from '../nearest-name.js';
+import { nearestName } from '../common/nearest-name.js';
 
 /** Names that people give to the column of texts, in lower case. */
 const textNames = [
@@ -47,9 +47,13 @@ const list = (columns: readonly string[]): string => columns.map((column) => JSO
 function missingColumn(wanted: string, columns: readonly string[], origin: string): TransferKitError {
   const nearest = nearestName(wanted, columns);
   const hint = nearest === undefined ? '' : ` Did you mean ${JSON.stringify(nearest)}?`;
-  return new TransferKitError('bad-data', `${origin} has no column ${JSON.stringify(wanted)}.${hint}\n  Columns: ${list(columns)}\n  Fix: name a column that is there: { text: ..., label: ... }.`, {
-    details: { origin, column: wanted, columns, nearest },
-  });
+  return new TransferKitError(
+    'bad-data',
+    `${origin} has no column ${JSON.stringify(wanted)}.${hint}\n  Columns: ${list(columns)}\n  Fix: name a column that is there: { text: ..., label: ... }.`,
+    {
+      details: { origin, column: wanted, columns, nearest },
+    },
+  );
 }
 
 function cannotGuess(role: string, columns: readonly string[], origin: string): TransferKitError {

@@ -1,4 +1,4 @@
-import { createRandom, type Random } from '../random.js';
+import { createRandom, type Random } from '../common/random.js';
 
 /** A range that holds the true figure with the confidence of `level`. */
 export interface Interval {

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { initializers, input, layers, model as layersModel, type LayersModel, type SymbolicTensor } from '@tensorflow/tfjs-layers';
 import { TransferKitError } from '../errors.js';
 import { classificationReport, type ClassificationReport } from '../evaluation/classification-report.js';
-import type { JsonObject } from '../json.js';
+import type { JsonObject } from '../common/json.js';
 import { Dropout } from '../layers/dropout.js';
 import { Standardize } from '../layers/standardize.js';
 import { balancedWeights, givenWeights } from './classification/class-weights.js';

@@ -10,8 +10,8 @@ import type { LayersModel, LayerVariable } from '@tensorflow/tfjs-layers';
 import type { FeatureName } from '../backbones/backbone.js';
 import type { Report } from '../evaluation/report.js';
 import type { EncodedArray, EncodedInput } from '../inputs/input.js';
-import type { JsonObject } from '../json.js';
-import type { Random } from '../random.js';
+import type { JsonObject } from '../common/json.js';
+import type { Random } from '../common/random.js';
 
 /** Shapes of the features that a head takes, without the batch axis; null where the size varies. */
 export type FeatureShape = readonly (number | null)[];

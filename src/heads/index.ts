@@ -1,4 +1,4 @@
-import { unknownName } from '../nearest-name.js';
+import { unknownName } from '../common/nearest-name.js';
 import type { HeadDefinition } from './head.js';
 
 /** The heads that come with the library, loaded when they are asked for. One member per file of this folder. */

@@ -1,5 +1,5 @@
 import { TransferKitError } from '../errors.js';
-import { nearestName } from '../nearest-name.js';
+import { nearestName } from '../common/nearest-name.js';
 import type { InputRecipe } from './input.js';
 
 /** What a field of a recipe must be, and how to say it. */

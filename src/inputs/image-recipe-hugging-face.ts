@@ -1,5 +1,5 @@
 import { TransferKitError } from '../errors.js';
-import type { JsonObject, JsonValue } from '../json.js';
+import type { JsonObject, JsonValue } from '../common/json.js';
 import type { ImageCrop, ImageRecipe, ImageResize } from './image-recipe.js';
 import type { Interpolation } from './resize.js';
 

@@ -4,7 +4,7 @@
  * A recipe is plain data, saved with the model; the processor is made from it. The same recipe gives the same numbers in Node
  * and in the browser.
  */
-import type { JsonObject } from '../json.js';
+import type { JsonObject } from '../common/json.js';
 import type { Runtime } from '../runtimes/runtime.js';
 
 /** What goes in: photos or sentences. */

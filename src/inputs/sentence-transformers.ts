@@ -1,5 +1,5 @@
 import { TransferKitError } from '../errors.js';
-import type { JsonObject, JsonValue } from '../json.js';
+import type { JsonObject, JsonValue } from '../common/json.js';
 import type { PoolingMode } from '../layers/token-pooling.js';
 import { parseJsonObject } from '../weights/read-json.js';
 

@@ -1,5 +1,5 @@
 import { TransferKitError } from '../errors.js';
-import type { JsonObject } from '../json.js';
+import type { JsonObject } from '../common/json.js';
 import { checkTextRecipe } from './check-text-recipe.js';
 import type { EncodedInput, InputProcessor, InputRecipe, ProcessorContext } from './input.js';
 import { parseJsonObject } from '../weights/read-json.js';

@@ -1,6 +1,6 @@
 import type { Tokenizer } from '@huggingface/tokenizers';
 import { TransferKitError } from '../errors.js';
-import type { JsonObject, JsonValue } from '../json.js';
+import type { JsonObject, JsonValue } from '../common/json.js';
 import { bertNormalizer } from './bert-normalizer.js';
 import type { BertNormalizerSettings } from './bert-normalizer.js';
 

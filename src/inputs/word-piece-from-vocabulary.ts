@@ -1,5 +1,5 @@
 import { TransferKitError } from '../errors.js';
-import type { JsonObject, JsonValue } from '../json.js';
+import type { JsonObject, JsonValue } from '../common/json.js';
 
 /** Most lines that a vocabulary may have. */
 const mostLines = 4_000_000;

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { layers } from '@tensorflow/tfjs-layers';
-import { unknownName } from '../nearest-name.js';
+import { unknownName } from '../common/nearest-name.js';
 import { onlyInput } from './call-keywords.js';
 import { gelu, tanhGelu } from './gelu.js';
 

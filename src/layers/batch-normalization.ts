@@ -26,7 +26,12 @@ function columnSum(values: tf.Tensor2D): tf.Tensor1D {
 type Observer = (mean: tf.Tensor, variance: tf.Tensor) => void;
 
 /** The share of each channel's gradient that mean and variance of the batch take away from the input's gradient. */
-function inputGradient(upstream: tf.Tensor, standard: tf.Tensor, factor: tf.Tensor, sums: { beta: tf.Tensor; gamma: tf.Tensor }): tf.Tensor {
+function inputGradient(
+  upstream: tf.Tensor,
+  standard: tf.Tensor,
+  factor: tf.Tensor,
+  sums: { beta: tf.Tensor; gamma: tf.Tensor },
+): tf.Tensor {
   const share = 1 / upstream.shape[0];
   const along = tf.add(tf.mul(standard, tf.mul(sums.gamma, share)), tf.mul(sums.beta, share));
   return tf.mul(tf.sub(upstream, along), factor);

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { initializers, layers } from '@tensorflow/tfjs-layers';
 import type { LayerVariable, Shape } from '@tensorflow/tfjs-layers';
-import { hash32 } from '../random.js';
+import { hash32 } from '../common/random.js';
 import { onlyInput } from './call-keywords.js';
 
 /** Settings of `DilatedDepthwise`. */
@@ -43,9 +43,17 @@ export class DilatedDepthwise extends layers.Layer {
       const values = onlyInput(inputs) as tf.Tensor4D;
       const { dilation } = this;
       const fillers = [filler(values.shape[1], dilation), filler(values.shape[2], dilation)];
-      const combs = tf.spaceToBatchND(values, [dilation, dilation], fillers.map((fill) => [dilation, dilation + fill])); // [batch * dilation^2, ...]
+      const combs = tf.spaceToBatchND(
+        values,
+        [dilation, dilation],
+        fillers.map((fill) => [dilation, dilation + fill]),
+      ); // [batch * dilation^2, ...]
       const filtered = tf.depthwiseConv2d(combs, this.#kernel.read() as tf.Tensor4D, 1, 'valid');
-      return tf.batchToSpaceND(filtered, [dilation, dilation], fillers.map((fill) => [0, fill])); // [batch, height, width, channels]
+      return tf.batchToSpaceND(
+        filtered,
+        [dilation, dilation],
+        fillers.map((fill) => [0, fill]),
+      ); // [batch, height, width, channels]
     });
   }
 

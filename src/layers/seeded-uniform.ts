@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { initializers } from '@tensorflow/tfjs-layers';
-import { createRandom, hash32 } from '../random.js';
+import { createRandom, hash32 } from '../common/random.js';
 
 /** Length of the block of random numbers that is repeated in large weights: a prime, so that no two rows become equal. */
 const block = 65521;

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { layers } from '@tensorflow/tfjs-layers';
 import type { Shape } from '@tensorflow/tfjs-layers';
-import { unknownName } from '../nearest-name.js';
+import { unknownName } from '../common/nearest-name.js';
 
 /** How the vectors of a text's tokens become one: their mean, the first, or the largest value of each feature. */
 export type PoolingMode = 'mean' | 'cls' | 'max';

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-layers'; // registers the gradients; core alone has none
 import { TransferKitError } from '../errors.js';
-import { unknownName } from '../nearest-name.js';
+import { unknownName } from '../common/nearest-name.js';
 import { probeBackend } from './probe-backend.js';
 import type { BackendChoice, BackendTrial } from './runtime.js';
 import { withoutWarnings } from './without-warnings.js';

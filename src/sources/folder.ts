@@ -43,9 +43,13 @@ async function aroundFile(path: string, runtime: Runtime): Promise<{ root: strin
 }
 
 const nothingThere = (path: string): TransferKitError =>
-  new TransferKitError('not-found', `there is no folder and no .safetensors file at "${path}". Fix: check the path; relative ones start at the current folder.`, {
-    details: { path },
-  });
+  new TransferKitError(
+    'not-found',
+    `there is no folder and no .safetensors file at "${path}". Fix: check the path; relative ones start at the current folder.`,
+    {
+      details: { path },
+    },
+  );
 
 /**
  * Identity of a folder: SHA-256 over the names, sizes and contents of its config and weights; a very large file is represented

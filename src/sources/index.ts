@@ -1,5 +1,5 @@
 import { TransferKitError } from '../errors.js';
-import { unknownName } from '../nearest-name.js';
+import { unknownName } from '../common/nearest-name.js';
 import type { Runtime } from '../runtimes/runtime.js';
 import type { Checkpoint, Source, SourceContext } from './source.js';
 
@@ -84,5 +84,7 @@ function nothingAt(uri: string): TransferKitError {
   const forms = sources.map(({ example }) => example);
   if (scheme !== undefined && !['file', 'http', 'https'].includes(scheme)) return unknownName('source for the address', uri, forms);
   const onHub = /^\w[\w.-]*\/\w[\w.-]*$/.test(uri) ? ` For a repository of the Hub write "hf://${uri}".` : '';
-  return new TransferKitError('not-found', `there is no checkpoint at "${uri}".${onHub}\n  Known: ${forms.join(', ')}`, { details: { uri } });
+  return new TransferKitError('not-found', `there is no checkpoint at "${uri}".${onHub}\n  Known: ${forms.join(', ')}`, {
+    details: { uri },
+  });
 }

@@ -1,5 +1,5 @@
 import { TransferKitError } from '../errors.js';
-import type { JsonObject } from '../json.js';
+import type { JsonObject } from '../common/json.js';
 import { makeCheckpoint } from '../weights/checkpoint-files.js';
 import { noSuchTensor } from '../weights/tensor-files.js';
 import { elementCount, type TensorInfo, type TensorValue } from '../weights/tensor-value.js';

@@ -4,7 +4,7 @@
  * A source knows places and file formats. It does not know what the tensors mean; a backbone family does not know where they
  * came from. Tensors are read one at a time, so a large checkpoint is never in memory twice.
  */
-import type { JsonObject } from '../json.js';
+import type { JsonObject } from '../common/json.js';
 import type { Runtime } from '../runtimes/runtime.js';
 import type { TensorInfo, TensorValue } from '../weights/tensor-value.js';
 

@@ -1,5 +1,5 @@
 import { TransferKitError, type TransferKitErrorCode } from '../errors.js';
-import type { JsonObject } from '../json.js';
+import type { JsonObject } from '../common/json.js';
 import type { ByteFile } from '../weights/byte-file.js';
 import { isInnerPath, licenseOfCard, makeCheckpoint, readCompanion } from '../weights/checkpoint-files.js';
 import { concatFiles } from '../weights/concat-files.js';
@@ -72,7 +72,13 @@ async function webPlace(location: string, context: SourceContext): Promise<Model
   const folder = new URL('.', base);
   const addressHash = await runtime.sha256(new TextEncoder().encode(folder.href + base.search));
   const key = `web/${base.hostname}/${addressHash.slice(0, 16)}`;
-  const shared = { offline: offline ?? false, revalidate: true, ...(cacheDir && { cacheDir }), ...(signal && { signal }), ...(onProgress && { onProgress }) };
+  const shared = {
+    offline: offline ?? false,
+    revalidate: true,
+    ...(cacheDir && { cacheDir }),
+    ...(signal && { signal }),
+    ...(onProgress && { onProgress }),
+  };
   const open = async (name: string): Promise<ByteFile | undefined> => {
     if (!isInnerPath(name)) return undefined;
     const url = new URL(name.split('/').map(encodeURIComponent).join('/') + base.search, folder).href;
@@ -82,19 +88,28 @@ async function webPlace(location: string, context: SourceContext): Promise<Model
 }
 
 /** Turns one kind of error into "there is none". */
-const undefinedWhere = (code: TransferKitErrorCode) => (error: unknown): undefined => {
-  if (TransferKitError.isInstance(error) && error.code === code) return undefined;
-  throw error;
-};
+const undefinedWhere =
+  (code: TransferKitErrorCode) =>
+  (error: unknown): undefined => {
+    if (TransferKitError.isInstance(error) && error.code === code) return undefined;
+    throw error;
+  };
 
 const nothingThere = (location: string): TransferKitError =>
-  new TransferKitError('not-found', `there is no model.json at "${location}". Fix: give the path or address of the file itself, or of the folder that holds it.`, {
-    details: { location },
-  });
+  new TransferKitError(
+    'not-found',
+    `there is no model.json at "${location}". Fix: give the path or address of the file itself, or of the folder that holds it.`,
+    {
+      details: { location },
+    },
+  );
 
 function checkLayersModel(config: JsonObject, location: string): void {
   const { format, modelTopology } = config;
-  const topology = typeof modelTopology === 'object' && modelTopology !== null && !Array.isArray(modelTopology) ? (modelTopology as JsonObject) : undefined;
+  const topology =
+    typeof modelTopology === 'object' && modelTopology !== null && !Array.isArray(modelTopology)
+      ? (modelTopology as JsonObject)
+      : undefined;
   if (format === 'graph-model' || Array.isArray(topology?.['node'])) {
     throw new TransferKitError(
       'unsupported',
@@ -104,9 +119,13 @@ function checkLayersModel(config: JsonObject, location: string): void {
     );
   }
   if (topology === undefined) {
-    throw new TransferKitError('corrupt-file', `"${location}" is no tfjs model.\n  expected: { modelTopology, weightsManifest }\n  received: ${Object.keys(config).slice(0, 10).join(', ') || 'none of them'}`, {
-      details: { location },
-    });
+    throw new TransferKitError(
+      'corrupt-file',
+      `"${location}" is no tfjs model.\n  expected: { modelTopology, weightsManifest }\n  received: ${Object.keys(config).slice(0, 10).join(', ') || 'none of them'}`,
+      {
+        details: { location },
+      },
+    );
   }
 }
 
@@ -128,15 +147,22 @@ async function openStreams(groups: readonly WeightGroup[], place: ModelPlace, lo
 async function openShard(path: string, place: ModelPlace, location: string): Promise<ByteFile> {
   const shard = await place.open(path);
   if (shard !== undefined) return shard;
-  throw new TransferKitError('not-found', `"${location}" lacks its weight file "${path}". Fix: put the file beside model.json; it may not lie outside of that folder.`, {
-    details: { location, file: path },
-  });
+  throw new TransferKitError(
+    'not-found',
+    `"${location}" lacks its weight file "${path}". Fix: put the file beside model.json; it may not lie outside of that folder.`,
+    {
+      details: { location, file: path },
+    },
+  );
 }
 
 function collectTensors(streams: readonly GroupStream[], location: string): ReadonlyMap<string, LocatedTensor> {
   const tensors = new Map<string, LocatedTensor>();
   for (const [name, tensor] of streams.flatMap(({ group, stream }) => [...locateTensors(group, stream)])) {
-    if (tensors.has(name)) throw new TransferKitError('corrupt-file', `"${location}" has two tensors "${name}". Fix: export the model again.`, { details: { location, tensor: name } });
+    if (tensors.has(name))
+      throw new TransferKitError('corrupt-file', `"${location}" has two tensors "${name}". Fix: export the model again.`, {
+        details: { location, tensor: name },
+      });
     tensors.set(name, tensor);
   }
   return tensors;

@@ -6,7 +6,7 @@ import type { AnyBackbone } from '../backbones/backbone.js';
 import { evaluate } from '../evaluate.js';
 import { fineTune } from '../fine-tune.js';
 import type { AnyHead, HeadDefinition } from '../heads/head.js';
-import type { JsonObject } from '../json.js';
+import type { JsonObject } from '../common/json.js';
 import type { Runtime } from '../runtimes/runtime.js';
 import type { AnyModel } from '../training/weight-set.js';
 import { check, registerCases, type ConformanceCase, type ConformanceOptions } from './conformance.js';

@@ -1,5 +1,5 @@
 import type { LayerVariable } from '@tensorflow/tfjs-layers';
-import { createRandom } from '../random.js';
+import { createRandom } from '../common/random.js';
 import type { Checkpoint } from '../sources/source.js';
 import type { WeightTable } from '../weights/fill-model.js';
 import { layoutShape, type AxisLayout } from '../weights/layouts.js';

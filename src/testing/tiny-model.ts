@@ -4,7 +4,7 @@ import type { Base } from '../base.js';
 import type { Dataset, PixelData } from '../data/dataset.js';
 import { createDataset } from '../data/create-dataset.js';
 import { classification } from '../heads/classification.js';
-import { createRandom } from '../random.js';
+import { createRandom } from '../common/random.js';
 import type { Runtime } from '../runtimes/runtime.js';
 import type { AnyModel } from '../training/weight-set.js';
 import { elementCount } from '../weights/tensor-value.js';

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { disposeAfter, uncollateAll } from '../inference.js';
+import { disposeAfter, uncollateAll } from '../inference/run-examples.js';
 import { collate } from '../inputs/collate.js';
 import type { EncodedArray } from '../inputs/input.js';
-import { createRandom } from '../random.js';
+import { createRandom } from '../common/random.js';
 import type { FeatureStore, StoredExample } from './feature-store.js';
 import type { TrainingPlan } from './plan.js';
 import { StepFunction } from './step.js';

@@ -1,4 +1,4 @@
-import type { Random } from '../random.js';
+import type { Random } from '../common/random.js';
 
 /** Batches that are sorted by length together: enough to save padding, few enough to stay random. */
 const batchesTogether = 16;

@@ -1,11 +1,11 @@
 import type { SymbolicTensor } from '@tensorflow/tfjs-layers';
 import type { Dataset, SkippedItem } from '../data/dataset.js';
 import { TransferKitError } from '../errors.js';
-import { runExamples } from '../inference.js';
+import { runExamples } from '../inference/run-examples.js';
 import type { EncodedArray } from '../inputs/input.js';
 import { borderTensors } from '../layers/cut-graph.js';
-import type { Random } from '../random.js';
-import { readItem, readItems, type ReadItem } from '../read-items.js';
+import type { Random } from '../common/random.js';
+import { readItem, readItems, type ReadItem } from '../inference/read-items.js';
 import type { AnyModel } from './weight-set.js';
 
 /** One example as the trained part of the network sees it. */

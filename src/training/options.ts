@@ -1,9 +1,9 @@
 import type { NormalizationMode } from '../base.js';
 import type { Dataset } from '../data/dataset.js';
 import { TransferKitError } from '../errors.js';
-import type { Unfreeze } from '../learning-groups.js';
+import type { Unfreeze } from '../layers/learning-groups.js';
 import type { Modality } from '../inputs/input.js';
-import { unknownName } from '../nearest-name.js';
+import { unknownName } from '../common/nearest-name.js';
 import type { ProgressEvent } from './progress.js';
 
 /** Stop when validation no longer improves; the best weights are restored either way. */

@@ -1,6 +1,6 @@
 import type { Dataset } from '../data/dataset.js';
 import { TransferKitError } from '../errors.js';
-import { createRandom } from '../random.js';
+import { createRandom } from '../common/random.js';
 import { adaptHead } from './adapt-head.js';
 import { advanceStore, createFeatureStore, type FeatureStore, type StoreOptions } from './feature-store.js';
 import type { EpochRecord, TrainingHistory } from './history.js';

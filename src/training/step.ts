@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { SymbolicTensor } from '@tensorflow/tfjs-layers';
-import { applyHead } from '../head-outputs.js';
+import { applyHead } from '../inference/head-outputs.js';
 import type { LossOptions } from '../heads/head.js';
-import { disposeAfter } from '../inference.js';
+import { disposeAfter } from '../inference/run-examples.js';
 import { collate } from '../inputs/collate.js';
 import { inference, runGraph, type RunOptions } from '../layers/run-graph.js';
-import type { Random } from '../random.js';
+import type { Random } from '../common/random.js';
 import { bordersOf, type StoredExample } from './feature-store.js';
 import type { Optimizer, StepRates } from './optimizer.js';
 import type { AnyModel } from './weight-set.js';

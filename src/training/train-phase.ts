@@ -1,7 +1,7 @@
-import { breathe } from '../breathe.js';
+import { breathe } from '../engines/breathe.js';
 import { TransferKitError } from '../errors.js';
-import { unknownName } from '../nearest-name.js';
-import { createRandom, type Random } from '../random.js';
+import { unknownName } from '../common/nearest-name.js';
+import { createRandom, type Random } from '../common/random.js';
 import { orderedBatches, shuffledBatches } from './batches.js';
 import type { FeatureStore } from './feature-store.js';
 import type { EpochRecord } from './history.js';

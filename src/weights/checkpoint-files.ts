@@ -1,6 +1,6 @@
 /** A checkpoint that lies in files, as the Hub lays them out, wherever the files are. Shared by the sources that hold such files. */
 import { TransferKitError } from '../errors.js';
-import type { JsonObject } from '../json.js';
+import type { JsonObject } from '../common/json.js';
 import type { Checkpoint } from '../sources/source.js';
 import type { ByteFile } from './byte-file.js';
 import { readJsonObject } from './read-json.js';
@@ -35,9 +35,13 @@ export async function readCompanion(files: Pick<FileSet, 'open'>, path: string):
   const file = await files.open(path);
   if (file === undefined) return undefined;
   if (file.size > maxCompanionBytes) {
-    throw new TransferKitError('too-large', `"${file.origin}" has ${file.size} bytes; a companion file may have at most ${maxCompanionBytes}.`, {
-      details: { file: file.origin, size: file.size, limit: maxCompanionBytes },
-    });
+    throw new TransferKitError(
+      'too-large',
+      `"${file.origin}" has ${file.size} bytes; a companion file may have at most ${maxCompanionBytes}.`,
+      {
+        details: { file: file.origin, size: file.size, limit: maxCompanionBytes },
+      },
+    );
   }
   return file.read(0, file.size);
 }
@@ -69,10 +73,16 @@ export function makeCheckpoint(
 ): Checkpoint {
   const { origin, revision, license } = identity;
   let closed = false;
-  const whileOpen = <Result>(read: (name: string) => Promise<Result>) => async (name: string): Promise<Result> => {
-    if (closed) throw new TransferKitError('disposed', `"${name}" was asked of "${origin}" after close(). Fix: read it before, or open the source again.`);
-    return read(name);
-  };
+  const whileOpen =
+    <Result>(read: (name: string) => Promise<Result>) =>
+    async (name: string): Promise<Result> => {
+      if (closed)
+        throw new TransferKitError(
+          'disposed',
+          `"${name}" was asked of "${origin}" after close(). Fix: read it before, or open the source again.`,
+        );
+      return read(name);
+    };
   const close = (): Promise<void> => {
     closed = true;
     return Promise.resolve();

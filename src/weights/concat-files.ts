@@ -20,6 +20,10 @@ export function concatFiles(files: readonly ByteFile[], origin: string): ByteFil
 }
 
 const outside = (origin: string, start: number, end: number, size: number): TransferKitError =>
-  new TransferKitError('corrupt-file', `"${origin}" has ${size} bytes; bytes ${start} to ${end} were asked for. Fix: fetch the files again.`, {
-    details: { file: origin, start, end, size },
-  });
+  new TransferKitError(
+    'corrupt-file',
+    `"${origin}" has ${size} bytes; bytes ${start} to ${end} were asked for. Fix: fetch the files again.`,
+    {
+      details: { file: origin, start, end, size },
+    },
+  );

@@ -49,7 +49,8 @@ export async function fillModel<Config>(request: FillRequest<Config>): Promise<{
   const mismatches = findMismatches(request, rows, table.ignore);
   if (mismatches.length > 0) throw mismatchError(request, layout, mismatches);
   for (const row of rows) {
-    if (request.signal?.aborted) throw new TransferKitError('aborted', `filling ${request.family} from "${request.checkpoint.origin}" was aborted.`);
+    if (request.signal?.aborted)
+      throw new TransferKitError('aborted', `filling ${request.family} from "${request.checkpoint.origin}" was aborted.`);
     await fillOne(request, row);
   }
   return { layout };
@@ -78,4 +79,3 @@ async function fillOne<Config>({ weights, checkpoint }: FillRequest<Config>, [ou
   variable.write(tensor);
   tensor.dispose();
 }
-

@@ -3,12 +3,20 @@ import type { StoredType, TensorValue } from './tensor-value.js';
 
 /** Bytes of one element of each stored type. */
 export const bytesPerElement: Readonly<Record<StoredType, number>> = {
-  F64: 8, I64: 8, F32: 4, I32: 4, F16: 2, BF16: 2, I16: 2, I8: 1, U8: 1, BOOL: 1,
+  F64: 8,
+  I64: 8,
+  F32: 4,
+  I32: 4,
+  F16: 2,
+  BF16: 2,
+  I16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
 };
 
 /** Whether a name read from a file is a stored type that can be decoded. */
-export const isStoredType = (name: unknown): name is StoredType =>
-  typeof name === 'string' && Object.hasOwn(bytesPerElement, name);
+export const isStoredType = (name: unknown): name is StoredType => typeof name === 'string' && Object.hasOwn(bytesPerElement, name);
 
 type Values = TensorValue['values'];
 type Decoder = (bytes: Uint8Array<ArrayBuffer>) => Values;

@@ -1,5 +1,5 @@
 import { TransferKitError, type TransferKitErrorCode } from '../errors.js';
-import type { JsonObject } from '../json.js';
+import type { JsonObject } from '../common/json.js';
 import type { ByteFile } from './byte-file.js';
 
 /** Largest JSON file that is read: 25 MB. The largest published ones (indices of sharded models, tokenizers) stay below it. */
@@ -35,7 +35,11 @@ export function parseJsonObject(bytes: Uint8Array, origin: string, code: Transfe
 }
 
 const notJson = (origin: string, code: TransferKitErrorCode, received: string, cause?: unknown): TransferKitError =>
-  new TransferKitError(code, `"${origin}" should hold a JSON object.\n  received: ${received.slice(0, 200)}\n  Fix: fetch or write the file again.`, {
-    details: { file: origin },
-    cause,
-  });
+  new TransferKitError(
+    code,
+    `"${origin}" should hold a JSON object.\n  received: ${received.slice(0, 200)}\n  Fix: fetch or write the file again.`,
+    {
+      details: { file: origin },
+      cause,
+    },
+  );

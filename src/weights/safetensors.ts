@@ -79,18 +79,31 @@ export async function readSafetensorsHeader(file: ByteFile): Promise<Safetensors
 
 async function readHeaderLength(file: ByteFile): Promise<number> {
   if (file.size < lengthBytes) {
-    throw corrupt(file.origin, { problem: 'too short for a safetensors file', expected: `at least ${lengthBytes} bytes`, received: `${file.size} bytes` });
+    throw corrupt(file.origin, {
+      problem: 'too short for a safetensors file',
+      expected: `at least ${lengthBytes} bytes`,
+      received: `${file.size} bytes`,
+    });
   }
   const bytes = await file.read(0, lengthBytes);
   const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
   const room = file.size - lengthBytes;
   if (length > maxHeaderBytes) {
     const text = await startOfText(file);
-    if (text !== undefined) throw corrupt(file.origin, { problem: 'this is text, and not safetensors', expected: 'a safetensors file', received: text });
-    throw corrupt(file.origin, { problem: 'the header is too large', expected: `at most ${maxHeaderBytes} bytes`, received: `${length} bytes announced` });
+    if (text !== undefined)
+      throw corrupt(file.origin, { problem: 'this is text, and not safetensors', expected: 'a safetensors file', received: text });
+    throw corrupt(file.origin, {
+      problem: 'the header is too large',
+      expected: `at most ${maxHeaderBytes} bytes`,
+      received: `${length} bytes announced`,
+    });
   }
   if (length > room) {
-    throw corrupt(file.origin, { problem: 'the file ends inside its header', expected: `${length} bytes of header`, received: `${room} bytes` });
+    throw corrupt(file.origin, {
+      problem: 'the file ends inside its header',
+      expected: `${length} bytes of header`,
+      received: `${room} bytes`,
+    });
   }
   return Number(length);
 }
@@ -135,7 +148,12 @@ function checkMetadata(value: unknown): ReadonlyMap<string, string> {
   const entries = isRecord(value) ? Object.entries(value) : [['', value] as const];
   for (const [name, text] of entries) {
     if (typeof text === 'string') continue;
-    throw new HeaderFault({ tensor: metadataName, problem: 'the metadata is broken', expected: 'strings by name', received: show({ [name]: text }) });
+    throw new HeaderFault({
+      tensor: metadataName,
+      problem: 'the metadata is broken',
+      expected: 'strings by name',
+      received: show({ [name]: text }),
+    });
   }
   return new Map(entries as [string, string][]);
 }
@@ -146,9 +164,20 @@ function checkEntry(tensor: string, entry: unknown, dataStart: number): StoredTe
   }
   const { dtype, shape, data_offsets: offsets } = entry;
   if (!isStoredType(dtype)) throw unknownType(tensor, dtype);
-  if (!isSizeList(shape)) throw new HeaderFault({ tensor, problem: 'its shape is broken', expected: 'a list of whole numbers, 0 or more', received: show(shape) });
+  if (!isSizeList(shape))
+    throw new HeaderFault({
+      tensor,
+      problem: 'its shape is broken',
+      expected: 'a list of whole numbers, 0 or more',
+      received: show(shape),
+    });
   if (!isSizeList(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!) {
-    throw new HeaderFault({ tensor, problem: 'its data_offsets are broken', expected: '[start, end], start not beyond end', received: show(offsets) });
+    throw new HeaderFault({
+      tensor,
+      problem: 'its data_offsets are broken',
+      expected: '[start, end], start not beyond end',
+      received: show(offsets),
+    });
   }
   checkSpan(tensor, dtype, shape, offsets[1]! - offsets[0]!);
   return { dtype, shape, start: dataStart + offsets[0]!, end: dataStart + offsets[1]! };
@@ -159,9 +188,13 @@ function unknownType(tensor: string, dtype: unknown): Error {
   if (typeof dtype !== 'string' || !/^[A-Z][A-Z0-9_]{1,15}$/.test(dtype)) {
     return new HeaderFault({ tensor, problem: 'its dtype is broken', expected: `one of ${known}`, received: show(dtype) });
   }
-  return new TransferKitError('unsupported', `tensor ${JSON.stringify(tensor)} holds ${dtype} numbers; this build reads ${known}.\n  Fix: convert the weights to one of these.`, {
-    details: { tensor, dtype },
-  });
+  return new TransferKitError(
+    'unsupported',
+    `tensor ${JSON.stringify(tensor)} holds ${dtype} numbers; this build reads ${known}.\n  Fix: convert the weights to one of these.`,
+    {
+      details: { tensor, dtype },
+    },
+  );
 }
 
 /** Shape times element size must be the span, multiplied step by step so that no product can lose its lowest digits. */
@@ -178,7 +211,12 @@ function checkCover(stored: readonly (readonly [string, StoredTensor])[], dataSt
   for (const [tensor, { start, end }] of stored) {
     const expected = `the first byte at ${next - dataStart}, where the tensor before it ends`;
     if (start !== next) {
-      throw new HeaderFault({ tensor, problem: start < next ? 'its bytes overlap another tensor' : 'there is a gap before its bytes', expected, received: `${start - dataStart}` });
+      throw new HeaderFault({
+        tensor,
+        problem: start < next ? 'its bytes overlap another tensor' : 'there is a gap before its bytes',
+        expected,
+        received: `${start - dataStart}`,
+      });
     }
     next = end;
   }
@@ -201,7 +239,11 @@ const show = (value: unknown): string => (JSON.stringify(value) ?? 'nothing').sl
 export async function readTensor(file: ByteFile, tensor: StoredTensor): Promise<TensorValue> {
   const bytes = await file.read(tensor.start, tensor.end);
   if (bytes.byteLength !== tensor.end - tensor.start) {
-    throw corrupt(file.origin, { problem: 'the file ends inside a tensor', expected: `${tensor.end - tensor.start} bytes`, received: `${bytes.byteLength} bytes` });
+    throw corrupt(file.origin, {
+      problem: 'the file ends inside a tensor',
+      expected: `${tensor.end - tensor.start} bytes`,
+      received: `${bytes.byteLength} bytes`,
+    });
   }
   return { shape: tensor.shape, values: decodeNumbers(bytes, tensor.dtype) };
 }

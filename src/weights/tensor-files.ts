@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { TransferKitError } from '../errors.js';
-import { nearestName } from '../nearest-name.js';
+import { nearestName } from '../common/nearest-name.js';
 import type { ByteFile } from './byte-file.js';
 import type { FileSet } from './checkpoint-files.js';
 import { readJsonObject } from './read-json.js';

@@ -40,19 +40,37 @@ export function parseManifest(value: unknown, origin: string): readonly WeightGr
   const parsed = v.safeParse(manifestSchema, value);
   if (parsed.success) return parsed.output;
   const issue = parsed.issues[0];
-  throw corrupt(origin, '"weightsManifest" is broken', '[{ paths, weights: [{ name, shape, dtype }] }]', `${v.getDotPath(issue) ?? 'it'}: ${issue.message.slice(0, 200)}`);
+  throw corrupt(
+    origin,
+    '"weightsManifest" is broken',
+    '[{ paths, weights: [{ name, shape, dtype }] }]',
+    `${v.getDotPath(issue) ?? 'it'}: ${issue.message.slice(0, 200)}`,
+  );
 }
 
 const corrupt = (origin: string, problem: string, expected: string, received: string): TransferKitError =>
-  new TransferKitError('corrupt-file', `"${origin}": ${problem}.\n  expected: ${expected}\n  received: ${received}\n  Fix: fetch or export the model again.`, {
-    details: { file: origin, expected, received },
-  });
+  new TransferKitError(
+    'corrupt-file',
+    `"${origin}": ${problem}.\n  expected: ${expected}\n  received: ${received}\n  Fix: fetch or export the model again.`,
+    {
+      details: { file: origin, expected, received },
+    },
+  );
 
 /** Types as tfjs names them, and as they are stored. */
-const storedTypes: ReadonlyMap<string, StoredType> = new Map([['float32', 'F32'], ['float16', 'F16'], ['int32', 'I32'], ['bool', 'BOOL'], ['uint8', 'U8']]);
+const storedTypes: ReadonlyMap<string, StoredType> = new Map([
+  ['float32', 'F32'],
+  ['float16', 'F16'],
+  ['int32', 'I32'],
+  ['bool', 'BOOL'],
+  ['uint8', 'U8'],
+]);
 
 /** Bytes of the integers that numbers may be quantised to. */
-const quantizedBytes: ReadonlyMap<string, number> = new Map([['uint8', 1], ['uint16', 2]]);
+const quantizedBytes: ReadonlyMap<string, number> = new Map([
+  ['uint8', 1],
+  ['uint16', 2],
+]);
 
 /**
  * Finds the tensors of a group in its stream, which must hold exactly these.
@@ -67,7 +85,13 @@ export function locateTensors(group: WeightGroup, stream: ByteFile): ReadonlyMap
     located.set(weight.name, { info: packed.info, read: () => readPacked(packed, weight.name, stream) });
     start = packed.end;
   }
-  if (start !== stream.size) throw corrupt(stream.origin, 'the shards do not fit the manifest', `${start} bytes in ${group.paths.length} files`, `${stream.size} bytes`);
+  if (start !== stream.size)
+    throw corrupt(
+      stream.origin,
+      'the shards do not fit the manifest',
+      `${start} bytes in ${group.paths.length} files`,
+      `${stream.size} bytes`,
+    );
   return located;
 }
 
@@ -77,7 +101,8 @@ function packedTensor({ name, shape, dtype, quantization }: Weight, start: numbe
   const packing = quantization === undefined ? plain(type) : quantized(name, type, quantization, origin);
   const count = elementCount(shape);
   const end = start + count * packing.bytes;
-  if (!Number.isSafeInteger(end)) throw corrupt(origin, `tensor "${name}" is too large`, 'a size that can be counted', `[${shape.join(',').slice(0, 200)}]`);
+  if (!Number.isSafeInteger(end))
+    throw corrupt(origin, `tensor "${name}" is too large`, 'a size that can be counted', `[${shape.join(',').slice(0, 200)}]`);
   return { info: { dtype: type, shape }, start, end, decode: packing.decode };
 }
 
@@ -89,7 +114,12 @@ interface Packing {
 const plain = (type: StoredType): Packing => ({ bytes: bytesPerElement[type], decode: (bytes) => decodeNumbers(bytes, type) });
 
 /** Quantised numbers are `stored * scale + min`; integers are rounded. float16 is stored as it is. */
-function quantized(name: string, type: StoredType, { dtype, scale = 1, min = 0 }: NonNullable<Weight['quantization']>, origin: string): Packing {
+function quantized(
+  name: string,
+  type: StoredType,
+  { dtype, scale = 1, min = 0 }: NonNullable<Weight['quantization']>,
+  origin: string,
+): Packing {
   if (dtype === 'float16' && type === 'F32') return plain('F16');
   const bytes = quantizedBytes.get(dtype);
   if (bytes === undefined || !['F32', 'I32'].includes(type)) throw unsupportedType(name, `${type} quantised to ${dtype}`, origin);
@@ -99,12 +129,17 @@ function quantized(name: string, type: StoredType, { dtype, scale = 1, min = 0 }
 }
 
 const unsupportedType = (name: string, dtype: string, origin: string): TransferKitError =>
-  new TransferKitError('unsupported', `"${origin}": tensor "${name.slice(0, 200)}" holds ${dtype.slice(0, 100)}; this build reads ${[...storedTypes.keys()].join(', ')}, and float32 or int32 quantised to uint8, uint16 or float16.\n  Fix: export the model with one of these.`, {
-    details: { file: origin, tensor: name, dtype },
-  });
+  new TransferKitError(
+    'unsupported',
+    `"${origin}": tensor "${name.slice(0, 200)}" holds ${dtype.slice(0, 100)}; this build reads ${[...storedTypes.keys()].join(', ')}, and float32 or int32 quantised to uint8, uint16 or float16.\n  Fix: export the model with one of these.`,
+    {
+      details: { file: origin, tensor: name, dtype },
+    },
+  );
 
 async function readPacked({ info, start, end, decode }: PackedTensor, name: string, stream: ByteFile): Promise<TensorValue> {
   const bytes = await stream.read(start, end);
-  if (bytes.byteLength !== end - start) throw corrupt(stream.origin, `the files end inside tensor "${name}"`, `${end - start} bytes`, `${bytes.byteLength} bytes`);
+  if (bytes.byteLength !== end - start)
+    throw corrupt(stream.origin, `the files end inside tensor "${name}"`, `${end - start} bytes`, `${bytes.byteLength} bytes`);
   return { shape: info.shape, values: decode(bytes) };
 }

@@ -1,6 +1,6 @@
 import type { LayerVariable } from '@tensorflow/tfjs-layers';
 import { TransferKitError } from '../errors.js';
-import { nearestName } from '../nearest-name.js';
+import { nearestName } from '../common/nearest-name.js';
 import type { Checkpoint } from '../sources/source.js';
 import { layoutShape, type AxisLayout } from './layouts.js';
 
@@ -52,7 +52,8 @@ export function findMismatches(sides: Sides, rows: readonly Row[], ignore: reado
 function checkRow({ weights, checkpoint }: Sides, [ours, theirs, layout]: Row): Mismatch[] {
   const target = weights.get(ours)?.shape;
   const info = checkpoint.tensors.get(theirs);
-  if (target === undefined) return [{ kind: 'unknown', name: ours, text: `is no weight of the network; the table fills it from "${theirs}"` }];
+  if (target === undefined)
+    return [{ kind: 'unknown', name: ours, text: `is no weight of the network; the table fills it from "${theirs}"` }];
   if (info === undefined) return [{ kind: 'missing', name: ours, text: `missing "${theirs}"` }];
   const shape = layoutShape(info.shape, layout, depthMultiplier(target));
   if (shape !== undefined && showShape(shape) === showShape(target)) return [];
@@ -72,7 +73,11 @@ function unexpected(checkpoint: Checkpoint, rows: readonly Row[], ignore: readon
   const used = new Set(rows.map(([, theirs]) => theirs));
   return [...checkpoint.tensors]
     .filter(([name]) => !used.has(name) && !ignore.some((pattern) => name.search(pattern) >= 0))
-    .map(([name, { shape }]) => ({ kind: 'unexpected', name: `"${name.slice(0, maxNameLength)}"`, text: `unexpected ${showShape(shape)}` }));
+    .map(([name, { shape }]) => ({
+      kind: 'unexpected',
+      name: `"${name.slice(0, maxNameLength)}"`,
+      text: `unexpected ${showShape(shape)}`,
+    }));
 }
 
 const maxShown = 20;
@@ -91,7 +96,8 @@ export function mismatchError({ family, weights, checkpoint }: Sides, layout: st
   );
 }
 
-const count = (mismatches: readonly Mismatch[], kind: MismatchKind): number => mismatches.filter((mismatch) => mismatch.kind === kind).length;
+const count = (mismatches: readonly Mismatch[], kind: MismatchKind): number =>
+  mismatches.filter((mismatch) => mismatch.kind === kind).length;
 
 function suggestFix(layout: string, mismatches: readonly Mismatch[], { weights, checkpoint }: Sides): string {
   const has = (...kinds: MismatchKind[]) => mismatches.some(({ kind }) => kinds.includes(kind));
@@ -99,7 +105,8 @@ function suggestFix(layout: string, mismatches: readonly Mismatch[], { weights, 
   const isForeign = count(mismatches, 'missing') > weights.size / 2 && count(mismatches, 'unexpected') > checkpoint.tensors.size / 2;
   if (isForeign) return 'weights and config belong to different networks; use the files that were published together.';
   if (has('shape')) return 'the config describes another size than the weights have; use the config that was published with them.';
-  if (has('missing') && has('unexpected')) return `the names differ: ${suggestName(mismatches, checkpoint)}check that config and weights belong together.`;
+  if (has('missing') && has('unexpected'))
+    return `the names differ: ${suggestName(mismatches, checkpoint)}check that config and weights belong together.`;
   if (has('missing')) return 'the checkpoint is incomplete, or its config asks for more layers than it has.';
   return `the checkpoint has more than the config asks for; correct the config, or list heads and buffers under "ignore" of the "${layout}" table.`;
 }

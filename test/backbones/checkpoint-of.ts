@@ -1,9 +1,13 @@
-import type { JsonObject } from '../../src/json.js';
+import type { JsonObject } from '../../src/common/json.js';
 import type { Checkpoint } from '../../src/sources/source.js';
 import { elementCount } from '../../src/weights/tensor-value.js';
 
 /** A checkpoint in memory: a configuration, tensors of ones by their shapes, companion files. */
-export function checkpointOf(config: JsonObject, shapes: Readonly<Record<string, readonly number[]>> = {}, files: Readonly<Record<string, string>> = {}): Checkpoint {
+export function checkpointOf(
+  config: JsonObject,
+  shapes: Readonly<Record<string, readonly number[]>> = {},
+  files: Readonly<Record<string, string>> = {},
+): Checkpoint {
   return {
     origin: 'a test',
     revision: '1',

@@ -5,7 +5,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { kerasGraph, type KerasGraphConfig } from '../../src/backbones/keras-graph.js';
 import { mobilenetV2 } from '../../src/backbones/mobilenet-v2.js';
-import type { JsonObject, JsonValue } from '../../src/json.js';
+import type { JsonObject, JsonValue } from '../../src/common/json.js';
 import { runGraph } from '../../src/layers/run-graph.js';
 import { fillFrom, openGolden } from '../golden/image-golden.js';
 import { checkpointOf } from './checkpoint-of.js';
@@ -19,14 +19,26 @@ const layer = (class_name: string, name: string, config: JsonObject = {}, from: 
   inbound_nodes: from.length === 0 ? [] : [from.map((source) => [source, 0, 0, {}])],
 });
 const photo = layer('InputLayer', 'photo', { batch_input_shape: [null, 16, 16, 3] });
-const convolution = (name: string, from: string, more: JsonObject = {}): JsonObject => layer('Conv2D', name, { filters: 4, kernel_size: [3, 3], padding: 'same', ...more }, [from]);
-const head = (from: string): JsonObject[] => [layer('Flatten', 'flatten', {}, [from]), layer('Dense', 'hidden', { units: 5, activation: 'relu' }, ['flatten']), layer('Dense', 'classes', { units: 2, activation: 'softmax' }, ['hidden'])];
+const convolution = (name: string, from: string, more: JsonObject = {}): JsonObject =>
+  layer('Conv2D', name, { filters: 4, kernel_size: [3, 3], padding: 'same', ...more }, [from]);
+const head = (from: string): JsonObject[] => [
+  layer('Flatten', 'flatten', {}, [from]),
+  layer('Dense', 'hidden', { units: 5, activation: 'relu' }, ['flatten']),
+  layer('Dense', 'classes', { units: 2, activation: 'softmax' }, ['hidden']),
+];
 
 const functional = (layers: readonly JsonObject[], output = layers.at(-1)!.name as string): JsonObject => ({
-  modelTopology: { keras_version: '2.15.0', model_config: { class_name: 'Functional', config: { name: 'm', layers, input_layers: [['photo', 0, 0]], output_layers: [[output, 0, 0]] } } },
+  modelTopology: {
+    keras_version: '2.15.0',
+    model_config: {
+      class_name: 'Functional',
+      config: { name: 'm', layers, input_layers: [['photo', 0, 0]], output_layers: [[output, 0, 0]] },
+    },
+  },
 });
 const sequential = (...layers: JsonValue[]): JsonObject => ({ modelTopology: { class_name: 'Sequential', config: layers } });
-const parse = async (config: JsonObject, files: Record<string, string> = {}): Promise<KerasGraphConfig> => kerasGraph.parse(checkpointOf(config, {}, files));
+const parse = async (config: JsonObject, files: Record<string, string> = {}): Promise<KerasGraphConfig> =>
+  kerasGraph.parse(checkpointOf(config, {}, files));
 const build = async (config: JsonObject, over: Partial<KerasGraphConfig> = {}) => kerasGraph.build({ ...(await parse(config)), ...over });
 const cutOf = async (config: JsonObject): Promise<string> => {
   const { model, features } = await build(config);
@@ -42,7 +54,13 @@ describe('where the features end', () => {
     ['in front of global pooling', functional([photo, convolution('a', 'photo'), layer('GlobalAveragePooling2D', 'pool', {}, ['a'])]), 'a'],
     [
       'in front of a convolution that classifies',
-      functional([photo, convolution('a', 'photo', { activation: 'relu' }), convolution('b', 'a', { kernel_size: [1, 1] }), layer('GlobalAveragePooling2D', 'pool', {}, ['b']), layer('Softmax', 'softmax', {}, ['pool'])]),
+      functional([
+        photo,
+        convolution('a', 'photo', { activation: 'relu' }),
+        convolution('b', 'a', { kernel_size: [1, 1] }),
+        layer('GlobalAveragePooling2D', 'pool', {}, ['b']),
+        layer('Softmax', 'softmax', {}, ['pool']),
+      ]),
       'a',
     ],
   ])('%s', async (_, config, name) => expect(await cutOf(config)).toBe(name));
@@ -55,7 +73,10 @@ describe('where the features end', () => {
   });
 
   test('an unknown layer names the nearest', async () => {
-    await expect(build(functional([photo, convolution('conv_a', 'photo')]), { features: 'conv_b' })).rejects.toMatchObject({ code: 'unknown-name', message: expect.stringContaining('Did you mean "conv_a"') });
+    await expect(build(functional([photo, convolution('conv_a', 'photo')]), { features: 'conv_b' })).rejects.toMatchObject({
+      code: 'unknown-name',
+      message: expect.stringContaining('Did you mean "conv_a"'),
+    });
   });
 
   test('two outputs, only a head, or an output that is no feature ask for a name', async () => {
@@ -70,9 +91,22 @@ describe('where the features end', () => {
 
 describe('groups', () => {
   test('are blocks between the places that all of the flow passes through', async () => {
-    const layers = [photo, convolution('a', 'photo'), layer('BatchNormalization', 'a_bn', {}, ['a']), convolution('b', 'a_bn'), layer('ReLU', 'b_relu', {}, ['b']), convolution('c', 'b_relu'), layer('Add', 'add', {}, ['a_bn', 'c']), convolution('d', 'add')];
+    const layers = [
+      photo,
+      convolution('a', 'photo'),
+      layer('BatchNormalization', 'a_bn', {}, ['a']),
+      convolution('b', 'a_bn'),
+      layer('ReLU', 'b_relu', {}, ['b']),
+      convolution('c', 'b_relu'),
+      layer('Add', 'add', {}, ['a_bn', 'c']),
+      convolution('d', 'add'),
+    ];
     const { groups } = await build(functional(layers));
-    expect(groups.map(({ name, layers: members }) => `${name}: ${members.map((member) => member.name).join(' ')}`)).toEqual(['a: a a_bn', 'b: b b_relu c add', 'd: d']);
+    expect(groups.map(({ name, layers: members }) => `${name}: ${members.map((member) => member.name).join(' ')}`)).toEqual([
+      'a: a a_bn',
+      'b: b b_relu c add',
+      'd: d',
+    ]);
   });
 
   test('a shared layer keeps its uses together', async () => {
@@ -93,41 +127,63 @@ describe('layers that cannot be computed are unsupported, by name and class', ()
     ['channels first', convolution('odd', 'photo', { data_format: 'channels_first' }), 'setting data_format'],
     ['an unknown activation', convolution('odd', 'photo', { activation: 'toString' }), 'setting activation'],
     ['normalisation of another axis', layer('BatchNormalization', 'odd', { axis: 1 }, ['photo']), 'setting axis'],
-    ['a spread depthwise kernel', layer('DepthwiseConv2D', 'odd', { kernel_size: [3, 3], dilation_rate: [2, 2] }, ['photo']), 'setting dilation_rate'],
+    [
+      'a spread depthwise kernel',
+      layer('DepthwiseConv2D', 'odd', { kernel_size: [3, 3], dilation_rate: [2, 2] }, ['photo']),
+      'setting dilation_rate',
+    ],
     ['a scale a channel', layer('Rescaling', 'odd', { scale: [1, 2, 3] }, ['photo']), 'setting scale'],
     ['a rectifier with a threshold', layer('ReLU', 'odd', { threshold: 1 }, ['photo']), 'threshold'],
     ['settings that make no sense', layer('Conv2D', 'odd', { filters: -1, kernel_size: [3, 3] }, ['photo']), 'TensorFlow.js refuses'],
     ['a size that no memory holds', layer('Conv2D', 'odd', { filters: 1e12, kernel_size: [3, 3] }, ['photo']), 'more than the cap'],
     ['shapes that do not fit', layer('Add', 'odd', {}, ['photo']), 'does not fit'],
   ])('%s', async (_, odd, message) => {
-    await expect(build(functional([photo, odd]), { features: 'odd' })).rejects.toMatchObject({ code: 'unsupported', message: expect.stringContaining(message) });
+    await expect(build(functional([photo, odd]), { features: 'odd' })).rejects.toMatchObject({
+      code: 'unsupported',
+      message: expect.stringContaining(message),
+    });
   });
 
   test('a call with more than tensors', async () => {
     const odd = { ...layer('Add', 'odd'), inbound_nodes: [[['photo', 0, 0, { scale: 2 }]]] };
-    await expect(parse(functional([photo, odd]))).rejects.toMatchObject({ code: 'unsupported', message: expect.stringContaining('called with scale') });
+    await expect(parse(functional([photo, odd]))).rejects.toMatchObject({
+      code: 'unsupported',
+      message: expect.stringContaining('called with scale'),
+    });
   });
 
   test('an output that a layer does not have', async () => {
     const odd = { ...layer('ReLU', 'odd'), inbound_nodes: [[['a', 0, 3, {}]]] };
-    await expect(build(functional([photo, convolution('a', 'photo'), odd]), { features: 'odd' })).rejects.toMatchObject({ code: 'unsupported', message: expect.stringContaining('output that another layer does not have') });
+    await expect(build(functional([photo, convolution('a', 'photo'), odd]), { features: 'odd' })).rejects.toMatchObject({
+      code: 'unsupported',
+      message: expect.stringContaining('output that another layer does not have'),
+    });
   });
 
-  test('a layer behind the cut is nobody\'s business', async () => {
+  test("a layer behind the cut is nobody's business", async () => {
     const { groups } = await build(functional([photo, convolution('a', 'photo'), layer('Lambda', 'odd', {}, ['a'])]), { features: 'a' });
     expect(groups).toHaveLength(1);
   });
 
   test('networks for other things than photos', async () => {
-    const words = functional([layer('InputLayer', 'photo', { batch_input_shape: [null, 40] }), layer('Dense', 'a', { units: 2 }, ['photo'])]);
-    await expect(build(words, { features: 'a' })).rejects.toMatchObject({ code: 'unsupported', message: expect.stringContaining('"photo" [null,40]') });
+    const words = functional([
+      layer('InputLayer', 'photo', { batch_input_shape: [null, 40] }),
+      layer('Dense', 'a', { units: 2 }, ['photo']),
+    ]);
+    await expect(build(words, { features: 'a' })).rejects.toMatchObject({
+      code: 'unsupported',
+      message: expect.stringContaining('"photo" [null,40]'),
+    });
     const wide = functional([layer('InputLayer', 'photo', { batch_input_shape: [null, 8, 8, 5] }), convolution('a', 'photo')]);
-    await expect(kerasGraph.input({ ...(await parse(wide)), pixels: 'zero-to-one' }, checkpointOf({}))).rejects.toThrow(/^unsupported: .*5 channels/s);
+    await expect(kerasGraph.input({ ...(await parse(wide)), pixels: 'zero-to-one' }, checkpointOf({}))).rejects.toThrow(
+      /^unsupported: .*5 channels/s,
+    );
   });
 });
 
 describe('topologies that cannot be read are bad-config', () => {
-  const nested = (depth: number): JsonObject => (depth === 0 ? convolution('a', 'photo') : { class_name: 'Sequential', config: { name: `m${depth}`, layers: [nested(depth - 1)] } });
+  const nested = (depth: number): JsonObject =>
+    depth === 0 ? convolution('a', 'photo') : { class_name: 'Sequential', config: { name: `m${depth}`, layers: [nested(depth - 1)] } };
   test.each<[string, JsonObject, string]>([
     ['none', {}, 'no "modelTopology"'],
     ['no model', { modelTopology: { class_name: 'Dense', config: {} } }, 'outermost class is "Dense"'],
@@ -136,18 +192,33 @@ describe('topologies that cannot be read are bad-config', () => {
     ['layers that are no list', { modelTopology: { class_name: 'Sequential', config: { name: 's', layers: 3 } } }, 'has no layers'],
     ['a circle', functional([photo, convolution('a', 'b'), convolution('b', 'a')]), 'takes an input that no layer gives'],
     ['an output that is not there', functional([photo], 'nowhere'), 'the output "nowhere"'],
-    ['no list of outputs', { modelTopology: { class_name: 'Model', config: { name: 'm', layers: [], input_layers: [], output_layers: 3 } } }, 'inputs or outputs are listed'],
+    [
+      'no list of outputs',
+      { modelTopology: { class_name: 'Model', config: { name: 'm', layers: [], input_layers: [], output_layers: 3 } } },
+      'inputs or outputs are listed',
+    ],
     ['a reference that is none', functional([photo, { ...convolution('a', 'photo'), inbound_nodes: [[[7]]] }]), 'no reference'],
-    ['a reference to half a call', functional([photo, { ...convolution('a', 'photo'), inbound_nodes: [[['photo', 0.5, 0]]] }]), 'no reference'],
+    [
+      'a reference to half a call',
+      functional([photo, { ...convolution('a', 'photo'), inbound_nodes: [[['photo', 0.5, 0]]] }]),
+      'no reference',
+    ],
     ['inputs that are no list', functional([photo, { ...convolution('a', 'photo'), inbound_nodes: [3] }]), 'no list of inputs'],
-    ['an inner input that is not connected', sequential({ class_name: 'Dense', config: { name: 'd', batch_input_shape: [null, 3] } }, functionalEntry()), 'is not connected'],
+    [
+      'an inner input that is not connected',
+      sequential({ class_name: 'Dense', config: { name: 'd', batch_input_shape: [null, 3] } }, functionalEntry()),
+      'is not connected',
+    ],
     ['models without end', { modelTopology: nested(40) }, 'nested more than 16 deep'],
   ])('%s', async (_, config, message) => {
     await expect(parse(config)).rejects.toMatchObject({ code: 'bad-config', message: expect.stringContaining(message) });
   });
 
   test('too many layers', async () => {
-    const layers = Array.from({ length: 20_001 }, (_, index) => ({ class_name: 'ReLU', config: { name: `r${index}`, batch_input_shape: [null, 2, 2, 3] } }));
+    const layers = Array.from({ length: 20_001 }, (_, index) => ({
+      class_name: 'ReLU',
+      config: { name: `r${index}`, batch_input_shape: [null, 2, 2, 3] },
+    }));
     await expect(parse(sequential(...layers))).rejects.toThrow('more than 20000 layers');
   });
 });
@@ -162,23 +233,48 @@ describe('the range of pixels', () => {
   const config = functional([photo, convolution('a', 'photo')]);
 
   test('is never guessed', async () => {
-    await expect(kerasGraph.input(await parse(config), checkpointOf({}))).rejects.toMatchObject({ code: 'bad-config', message: expect.stringMatching(/pixels: 'zero-to-one' \| 'minus-one-to-one'/) });
-    await expect(kerasGraph.input({ ...(await parse(config)), pixels: 'toString' as never }, checkpointOf({}))).rejects.toThrow(/^bad-config/);
+    await expect(kerasGraph.input(await parse(config), checkpointOf({}))).rejects.toMatchObject({
+      code: 'bad-config',
+      message: expect.stringMatching(/pixels: 'zero-to-one' \| 'minus-one-to-one'/),
+    });
+    await expect(kerasGraph.input({ ...(await parse(config)), pixels: 'toString' as never }, checkpointOf({}))).rejects.toThrow(
+      /^bad-config/,
+    );
   });
 
   test('is what the caller, Teachable Machine or the network says', async () => {
-    expect(await kerasGraph.input({ ...(await parse(config)), pixels: 'zero-to-one' }, checkpointOf({}))).toMatchObject({ resize: { mode: 'stretch', height: 16, width: 16 }, scale: 1 / 255, mean: [0, 0, 0] });
+    expect(await kerasGraph.input({ ...(await parse(config)), pixels: 'zero-to-one' }, checkpointOf({}))).toMatchObject({
+      resize: { mode: 'stretch', height: 16, width: 16 },
+      scale: 1 / 255,
+      mean: [0, 0, 0],
+    });
     expect((await parse(config, { 'metadata.json': '{"packageName":"@teachablemachine/image"}' })).pixels).toBe('minus-one-to-one');
-    expect((await parse(functional([photo, layer('Rescaling', 'r', { scale: 0.1 }, ['photo']), convolution('a', 'r')]))).pixels).toBe('zero-to-255');
+    expect((await parse(functional([photo, layer('Rescaling', 'r', { scale: 0.1 }, ['photo']), convolution('a', 'r')]))).pixels).toBe(
+      'zero-to-255',
+    );
   });
 });
 
 test('layers of one name in two models are told apart, and their weights found', async () => {
-  const inner = (name: string): JsonObject => ({ class_name: 'Sequential', name, config: { name, layers: [{ class_name: 'Conv2D', config: { name: 'conv', filters: 2, kernel_size: [1, 1] } }] } });
-  const config = await parse(sequential({ class_name: 'InputLayer', config: { name: 'i', batch_shape: [null, 4, 4, 3] } }, inner('left'), inner('right')));
+  const inner = (name: string): JsonObject => ({
+    class_name: 'Sequential',
+    name,
+    config: { name, layers: [{ class_name: 'Conv2D', config: { name: 'conv', filters: 2, kernel_size: [1, 1] } }] },
+  });
+  const config = await parse(
+    sequential({ class_name: 'InputLayer', config: { name: 'i', batch_shape: [null, 4, 4, 3] } }, inner('left'), inner('right')),
+  );
   expect(config.layers.map(({ name }) => name)).toEqual(['i', 'conv', 'right.conv']);
-  const rows = kerasGraph.weights['layers-model']!.rows(config, new Set(['left/conv/kernel', 'right/conv/kernel', 'left/conv/bias:0', 'right/conv/bias:0']));
-  expect(rows.map(([ours, theirs]) => `${ours} ${theirs}`)).toEqual(['conv/kernel left/conv/kernel', 'conv/bias left/conv/bias:0', 'right.conv/kernel right/conv/kernel', 'right.conv/bias right/conv/bias:0']);
+  const rows = kerasGraph.weights['layers-model']!.rows(
+    config,
+    new Set(['left/conv/kernel', 'right/conv/kernel', 'left/conv/bias:0', 'right/conv/bias:0']),
+  );
+  expect(rows.map(([ours, theirs]) => `${ours} ${theirs}`)).toEqual([
+    'conv/kernel left/conv/kernel',
+    'conv/bias left/conv/bias:0',
+    'right.conv/kernel right/conv/kernel',
+    'right.conv/bias right/conv/bias:0',
+  ]);
 });
 
 const weights = (name: string): string => fileURLToPath(new URL(`../../../shared/data/weights/${name}`, import.meta.url));

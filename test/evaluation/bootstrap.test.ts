@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { bootstrap, percentileInterval, quantile } from '../../src/evaluation/bootstrap.js';
-import { createRandom } from '../../src/random.js';
+import { createRandom } from '../../src/common/random.js';
 
 const answers = (count: number, right: number) => {
   const actual = Int32Array.from({ length: count }, (_, index) => index % 2);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { modelCard, type ModelCardFacts } from '../../src/model-card.js';
-import { yamlText } from '../../src/yaml-text.js';
+import { modelCard, type ModelCardFacts } from '../../src/saving/model-card.js';
+import { yamlText } from '../../src/saving/yaml-text.js';
 
 // No dependency of ours, but other tools bring one; where none is there, the checks on the text below have to do.
 const packageName: string = 'js-yaml';

@@ -16,19 +16,31 @@ beforeAll(async () => {
     mkdirSync(join(scratch, 'photos', label), { recursive: true });
     for (let index = 0; index < 10; index++) {
       const { width, height, data } = drawPhoto(shape, index, 48);
-      await sharp(data, { raw: { width, height, channels: 3 } }).png().toFile(join(scratch, 'photos', label, `${index}.png`));
+      await sharp(data, { raw: { width, height, channels: 3 } })
+        .png()
+        .toFile(join(scratch, 'photos', label, `${index}.png`));
     }
   }
 });
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 test('photos.ts trains, judges, saves and loads', () => {
-  const printed = example('examples/photos.ts', join(scratch, 'photos'), 'test/golden/mobilenet-v2/huggingface/checkpoint', join(scratch, 'photos-model'));
+  const printed = example(
+    'examples/photos.ts',
+    join(scratch, 'photos'),
+    'test/golden/mobilenet-v2/huggingface/checkpoint',
+    join(scratch, 'photos-model'),
+  );
   expect(printed).toMatch(/Training plan[\s\S]*accuracy[\s\S]*saved to/);
   expect(readFileSync(join(scratch, 'photos-model/README.md'), 'utf8')).toContain('library_name: transferkit');
 });
 
 test('sentences.ts trains, judges, saves and loads', () => {
-  const printed = example('examples/sentences.ts', 'examples/data/tickets.csv', 'test/golden/bert/sentence-transformers-mean/checkpoint', join(scratch, 'tickets-model'));
+  const printed = example(
+    'examples/sentences.ts',
+    'examples/data/tickets.csv',
+    'test/golden/bert/sentence-transformers-mean/checkpoint',
+    join(scratch, 'tickets-model'),
+  );
   expect(printed).toMatch(/Training plan[\s\S]*accuracy[\s\S]*saved to/);
 });

@@ -5,7 +5,7 @@ import '@tensorflow/tfjs-backend-wasm';
 import type { AnyBackbone, BuiltBackbone } from '../../src/backbones/backbone.js';
 import { matchBackbone } from '../../src/backbones/index.js';
 import type { InputRecipe } from '../../src/inputs/input.js';
-import type { JsonObject } from '../../src/json.js';
+import type { JsonObject } from '../../src/common/json.js';
 import { namedWeights } from '../../src/layers/named-weights.js';
 import { runGraph } from '../../src/layers/run-graph.js';
 import { joinPath, listFolder, openFile, sha256 } from '../../src/runtimes/node/files.js';

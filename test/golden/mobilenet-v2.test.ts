@@ -2,7 +2,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { mobilenetV2 } from '../../src/backbones/mobilenet-v2.js';
-import type { JsonObject } from '../../src/json.js';
+import type { JsonObject } from '../../src/common/json.js';
 import { goldenCase, largestDifference, loadGolden } from './image-golden.js';
 
 const folder = fileURLToPath(new URL('mobilenet-v2', import.meta.url));

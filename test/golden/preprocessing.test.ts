@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { createImageEncoder, imageRecipeFromHuggingFace, imageRecipeFromTimm, imageRecipeFromTorchvision, readImage, type ImageRecipe } from '../../src/inputs/image.js';
 import { resizeImage, type Interpolation } from '../../src/inputs/resize.js';
-import type { JsonObject } from '../../src/json.js';
+import type { JsonObject } from '../../src/common/json.js';
 import { decodeImage } from '../../src/runtimes/node/images.js';
 import { openFile } from '../../src/runtimes/node/files.js';
 import type { RgbImage, Runtime } from '../../src/runtimes/runtime.js';

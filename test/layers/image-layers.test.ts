@@ -72,11 +72,17 @@ describe.each(['cpu', 'wasm'])('layers for photos on %s', (backend) => {
     expect(difference(new Relu6({ name: `relu6-${backend}` }).apply(input) as tf.Tensor, stock!.value)).toBe(0);
   });
 
-  test.each([[2, 7, 6], [3, 5, 8], [4, 6, 6]])('a kernel spread by %d on %d x %d equals tfjs, and has a gradient', (dilation, height, width) => {
+  test.each([
+    [2, 7, 6],
+    [3, 5, 8],
+    [4, 6, 6],
+  ])('a kernel spread by %d on %d x %d equals tfjs, and has a gradient', (dilation, height, width) => {
     const input = random([2, height, width, 3]) as tf.Tensor4D;
     const layer = new DilatedDepthwise({ name: `dilated-${backend}-${dilation}-${height}`, dilation });
     const output = layer.apply(input) as tf.Tensor;
-    expect(difference(output, tf.depthwiseConv2d(input, layer.weights[0]!.read() as tf.Tensor4D, 1, 'same', 'NHWC', dilation))).toBeLessThan(1e-5);
+    expect(
+      difference(output, tf.depthwiseConv2d(input, layer.weights[0]!.read() as tf.Tensor4D, 1, 'same', 'NHWC', dilation)),
+    ).toBeLessThan(1e-5);
     if (backend === 'wasm') return; // its convolutions have no gradient of their own
     const gradient = tf.grad((values) => tf.sum(layer.apply(values) as tf.Tensor))(input);
     expect(gradient.shape).toEqual(input.shape);

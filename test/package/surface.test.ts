@@ -25,6 +25,6 @@ test('every plug-in file is built, and has a definition of its own name', async 
 
 test('the version is that of package.json', () => {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
-  expect(readFileSync(join(root, 'src/version.ts'), 'utf8')).toContain(`'${version}'`);
+  expect(readFileSync(join(root, 'src/saving/version.ts'), 'utf8')).toContain(`'${version}'`);
   expect(readFileSync(join(root, 'CHANGELOG.md'), 'utf8')).toContain(`## [${version}]`);
 });

@@ -6,7 +6,21 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { defaultCacheDir, download } from '../../src/runtimes/node/download.js';
 import { expectError } from '../weights/expect-error.js';
-import { cacheDir, cdnRequests, content, fetchBytes, hub, isContent, left, misbehave, place, request, sha256, useDownloadBench, weights } from './download-bench.js';
+import {
+  cacheDir,
+  cdnRequests,
+  content,
+  fetchBytes,
+  hub,
+  isContent,
+  left,
+  misbehave,
+  place,
+  request,
+  sha256,
+  useDownloadBench,
+  weights,
+} from './download-bench.js';
 
 useDownloadBench();
 
@@ -120,7 +134,10 @@ describe('several processes', () => {
   test('two at once end with one good file, downloaded once', async () => {
     misbehave({ match: /cdn/, delayMs: 1500 });
     const results = await Promise.all([run(), run()]);
-    expect(results).toEqual([{ output: sha256, errors: '' }, { output: sha256, errors: '' }]);
+    expect(results).toEqual([
+      { output: sha256, errors: '' },
+      { output: sha256, errors: '' },
+    ]);
     expect(cdnRequests()).toHaveLength(1);
     expect(left()).toEqual([weights, `${weights}.tk-record`]);
   });

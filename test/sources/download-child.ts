@@ -4,4 +4,8 @@ import { download } from '../../src/runtimes/node/download.js';
 
 const [url, key, cacheDir] = process.argv.slice(2);
 const file = await download({ url: url!, key: key!, cacheDir: cacheDir! });
-console.log(createHash('sha256').update(await file.read(0, file.size)).digest('hex'));
+console.log(
+  createHash('sha256')
+    .update(await file.read(0, file.size))
+    .digest('hex'),
+);

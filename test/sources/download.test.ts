@@ -5,7 +5,21 @@ import { describe, expect, test } from 'vitest';
 import { download } from '../../src/runtimes/node/download.js';
 import type { DownloadRequest } from '../../src/runtimes/runtime.js';
 import { expectError } from '../weights/expect-error.js';
-import { cacheDir, cdnRequests, content, fetchBytes, hub, isContent, left, misbehave, place, request, sha256, useDownloadBench, weights } from './download-bench.js';
+import {
+  cacheDir,
+  cdnRequests,
+  content,
+  fetchBytes,
+  hub,
+  isContent,
+  left,
+  misbehave,
+  place,
+  request,
+  sha256,
+  useDownloadBench,
+  weights,
+} from './download-bench.js';
 
 useDownloadBench();
 
@@ -46,7 +60,8 @@ describe('a good server', () => {
 });
 
 describe('asking again', () => {
-  const config = (changed: Partial<DownloadRequest> = {}) => fetchBytes({ revalidate: true, ...changed }, 'config.json').then((bytes) => new TextDecoder().decode(bytes));
+  const config = (changed: Partial<DownloadRequest> = {}) =>
+    fetchBytes({ revalidate: true, ...changed }, 'config.json').then((bytes) => new TextDecoder().decode(bytes));
 
   test('what still holds is not sent again, what changed is', async () => {
     expect(await config()).toBe('{"a":1}');

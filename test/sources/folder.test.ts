@@ -10,7 +10,9 @@ import { expectError } from '../weights/expect-error.js';
 import { temporaryFolder, testRuntime } from './test-runtime.js';
 
 const weights = (tensors: Record<string, readonly number[]>) =>
-  writeSafetensors(new Map(Object.entries(tensors).map(([name, values]) => [name, { shape: [values.length], values: new Float32Array(values) }])));
+  writeSafetensors(
+    new Map(Object.entries(tensors).map(([name, values]) => [name, { shape: [values.length], values: new Float32Array(values) }])),
+  );
 
 let root: string;
 beforeEach(() => void (root = temporaryFolder()));
@@ -84,9 +86,19 @@ describe('shards', () => {
   });
 
   test.each<[string, unknown, ...string[]]>([
-    ['a tensor in no shard', { a: 'one.safetensors', b: 'two.safetensors', c: 'two.safetensors', d: 'two.safetensors' }, 'tensor "d" in two.safetensors', 'it in no file'],
+    [
+      'a tensor in no shard',
+      { a: 'one.safetensors', b: 'two.safetensors', c: 'two.safetensors', d: 'two.safetensors' },
+      'tensor "d" in two.safetensors',
+      'it in no file',
+    ],
     ['a tensor in another shard', { a: 'two.safetensors', b: 'two.safetensors', c: 'one.safetensors' }, 'received: it in'],
-    ['a tensor that the index leaves out', { a: 'one.safetensors', b: 'two.safetensors' }, 'tensor "c" in no file', 'it in two.safetensors'],
+    [
+      'a tensor that the index leaves out',
+      { a: 'one.safetensors', b: 'two.safetensors' },
+      'tensor "c" in no file',
+      'it in two.safetensors',
+    ],
     ['a shard that is absent', { a: 'three.safetensors' }, '"three.safetensors", which is not there'],
     ['a shard outside of the folder', { a: '../one.safetensors' }, 'which is not there'],
     ['a shard of another kind', { a: 'model.safetensors.index.json' }, 'which is not there'],
@@ -128,7 +140,12 @@ describe('what can go wrong', () => {
     await expectError(checkpoint.tensor('a'), 'corrupt-file', 'model.safetensors');
   });
 
-  test.each([['[]', 'an array'], ['"x"', '"x"'], ['{"a":}', 'received'], ['', 'received']])('a config that holds %s', async (config, piece) => {
+  test.each([
+    ['[]', 'an array'],
+    ['"x"', '"x"'],
+    ['{"a":}', 'received'],
+    ['', 'received'],
+  ])('a config that holds %s', async (config, piece) => {
     write('model.safetensors', weights({ a: [1] }));
     write('config.json', config);
     await expectError(open(), 'bad-config', 'config.json', 'should hold a JSON object', piece);

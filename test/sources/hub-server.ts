@@ -75,7 +75,9 @@ function commitOf(content: HubRepoContent): string {
 }
 
 function refuse(response: ServerResponse, status: number, errorCode: string): void {
-  response.writeHead(status, { 'x-error-code': errorCode, 'x-error-message': errorCode, 'content-type': 'application/json' }).end(JSON.stringify({ error: errorCode }));
+  response
+    .writeHead(status, { 'x-error-code': errorCode, 'x-error-message': errorCode, 'content-type': 'application/json' })
+    .end(JSON.stringify({ error: errorCode }));
 }
 
 function takeFault(faults: HubFault[], line: string): HubFault | undefined {
@@ -85,11 +87,18 @@ function takeFault(faults: HubFault[], line: string): HubFault | undefined {
 }
 
 /** Sends bytes, whole or a range, as a careful server does, or as the fault says. */
-function sendBytes(request: IncomingMessage, response: ServerResponse, bytes: Uint8Array, headers: Record<string, string>, fault: HubFault | undefined): void {
+function sendBytes(
+  request: IncomingMessage,
+  response: ServerResponse,
+  bytes: Uint8Array,
+  headers: Record<string, string>,
+  fault: HubFault | undefined,
+): void {
   const { etag } = headers;
   if (etag !== undefined && request.headers['if-none-match'] === etag) return void response.writeHead(304, headers).end();
   const ifRange = request.headers['if-range'];
-  const wanted = fault?.ignoreRange || (ifRange !== undefined && ifRange !== etag) ? undefined : /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
+  const wanted =
+    fault?.ignoreRange || (ifRange !== undefined && ifRange !== etag) ? undefined : /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
   const start = Number(wanted?.[1] ?? 0);
   const end = wanted?.[2] ? Number(wanted[2]) + 1 : bytes.length;
   if (start >= bytes.length && wanted) return void response.writeHead(416, { 'content-range': `bytes */${bytes.length}` }).end();
@@ -108,7 +117,17 @@ function infoOf(repo: string, content: HubRepoContent, withBlobs: boolean): obje
     const lfs = { sha256: digest('sha256', bytes), size: bytes.length, pointerSize: 134 };
     return { rfilename, size: bytes.length, blobId: digest('sha1', bytes), ...(isLarge(rfilename) ? { lfs } : {}) };
   });
-  const common = { _id: '1', id: repo, modelId: repo, private: false, gated: false, likes: 0, downloads: 0, lastModified: '2024-01-01T00:00:00.000Z', pipeline_tag: 'feature-extraction' };
+  const common = {
+    _id: '1',
+    id: repo,
+    modelId: repo,
+    private: false,
+    gated: false,
+    likes: 0,
+    downloads: 0,
+    lastModified: '2024-01-01T00:00:00.000Z',
+    pipeline_tag: 'feature-extraction',
+  };
   return { ...common, sha: commitOf(content), tags: content.license === undefined ? [] : [`license:${content.license}`], siblings };
 }
 
@@ -116,7 +135,11 @@ function infoOf(repo: string, content: HubRepoContent, withBlobs: boolean): obje
 export async function startHub({ repos }: { repos: Record<string, HubRepoContent> }): Promise<RunningHub> {
   const log: LoggedRequest[] = [];
   const faults: HubFault[] = [];
-  const contentBySha = (sha: string) => Object.values(repos).flatMap(({ files }) => Object.values(files)).map(toBytes).find((bytes) => digest('sha256', bytes) === sha);
+  const contentBySha = (sha: string) =>
+    Object.values(repos)
+      .flatMap(({ files }) => Object.values(files))
+      .map(toBytes)
+      .find((bytes) => digest('sha256', bytes) === sha);
 
   /** The repository at a path that the caller may see, or an answer that says why not. */
   const enter = (request: IncomingMessage, response: ServerResponse, repo: string, revision: string): HubRepoContent | undefined => {
@@ -124,12 +147,19 @@ export async function startHub({ repos }: { repos: Record<string, HubRepoContent
     const isKnown = content !== undefined && (content.token === undefined || request.headers.authorization === `Bearer ${content.token}`);
     if (!isKnown) refuse(response, request.headers.authorization ? 404 : 401, 'RepoNotFound');
     else if (content.gated) refuse(response, 403, 'GatedRepo');
-    else if (!['main', 'HEAD', commitOf(content), ...(content.branches ?? [])].includes(revision)) refuse(response, 404, 'RevisionNotFound');
+    else if (!['main', 'HEAD', commitOf(content), ...(content.branches ?? [])].includes(revision))
+      refuse(response, 404, 'RevisionNotFound');
     else return content;
     return undefined;
   };
 
-  const resolveFile = (request: IncomingMessage, response: ServerResponse, content: HubRepoContent, path: string, fault: HubFault | undefined): void => {
+  const resolveFile = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    content: HubRepoContent,
+    path: string,
+    fault: HubFault | undefined,
+  ): void => {
     const file = content.files[path];
     if (file === undefined) return refuse(response, 404, 'EntryNotFound');
     const bytes = toBytes(file);

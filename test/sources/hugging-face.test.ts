@@ -36,7 +36,13 @@ beforeEach(async () => {
           'model-00002-of-00002.safetensors': weights({ b: tensor(2) }),
         },
       },
-      'timm/net': { files: { 'config.json': '{"architecture":"mobilenetv2_100"}', 'model.safetensors': weights({ 'conv_stem.weight': tensor(1) }), 'pytorch_model.bin': 'x' } },
+      'timm/net': {
+        files: {
+          'config.json': '{"architecture":"mobilenetv2_100"}',
+          'model.safetensors': weights({ 'conv_stem.weight': tensor(1) }),
+          'pytorch_model.bin': 'x',
+        },
+      },
       'minish/potion': { files: { 'embeddings.safetensors': weights({ embeddings: tensor(1) }) } },
       'acme/private': { files: { 'model.safetensors': weights({ a: tensor(1) }) }, token: 'hf_secret' },
       'acme/gated': { files: {}, gated: true },
@@ -51,7 +57,12 @@ afterEach(async () => {
 });
 
 const open = (repo: string, context: Partial<SourceContext> = {}, revision?: string): Promise<Checkpoint> =>
-  huggingFace(repo, revision === undefined ? {} : { revision }).open({ runtime: testRuntime(), endpoint: hub.endpoint, cacheDir, ...context });
+  huggingFace(repo, revision === undefined ? {} : { revision }).open({
+    runtime: testRuntime(),
+    endpoint: hub.endpoint,
+    cacheDir,
+    ...context,
+  });
 
 const values = async (checkpoint: Checkpoint, name: string): Promise<number[]> => [...(await checkpoint.tensor(name)).values];
 const text = (bytes: Uint8Array | undefined): string => new TextDecoder().decode(bytes);
@@ -73,7 +84,10 @@ describe('a repository', () => {
     expect(checkpoint.revision).toBe(hub.commitOf('acme/net'));
     expect(checkpoint.license).toBe('apache-2.0');
     expect(checkpoint.config).toEqual({ model_type: 'bert' });
-    expect([...checkpoint.tensors]).toEqual([['a', { dtype: 'F32', shape: [2] }], ['b', { dtype: 'F32', shape: [1] }]]);
+    expect([...checkpoint.tensors]).toEqual([
+      ['a', { dtype: 'F32', shape: [2] }],
+      ['b', { dtype: 'F32', shape: [1] }],
+    ]);
     expect(await values(checkpoint, 'a')).toEqual([1, 2]);
     expect(text(await checkpoint.file('1_Pooling/config.json'))).toContain('mean_tokens');
     expect(await checkpoint.file('tokenizer.json')).toBeUndefined();
@@ -122,7 +136,10 @@ describe('a repository', () => {
   });
 
   test('of a mirror that tells no sizes', async () => {
-    const body = JSON.stringify({ sha: hub.commitOf('acme/net'), siblings: [{ rfilename: 'model.safetensors' }, { rfilename: '../evil.safetensors' }] });
+    const body = JSON.stringify({
+      sha: hub.commitOf('acme/net'),
+      siblings: [{ rfilename: 'model.safetensors' }, { rfilename: '../evil.safetensors' }],
+    });
     hub.faults.push({ match: /api/, body: new TextEncoder().encode(body) });
     expect(await values(await open('acme/net'), 'a')).toEqual([1, 2]);
   });
@@ -251,7 +268,10 @@ describe('what can go wrong', () => {
     await expectError(open('acme/net', { signal: AbortSignal.abort() }), 'aborted');
   });
 
-  test.each(['hf://', 'hf://a/b/c', 'hf://a b/c', 'hf://../x', 'hf://acme/net@../../x', 'hf://acme/net@'])('the address %s', async (uri) => {
-    await expectError(() => huggingFaceUri(uri), 'bad-option', 'hf://owner/repo@revision');
-  });
+  test.each(['hf://', 'hf://a/b/c', 'hf://a b/c', 'hf://../x', 'hf://acme/net@../../x', 'hf://acme/net@'])(
+    'the address %s',
+    async (uri) => {
+      await expectError(() => huggingFaceUri(uri), 'bad-option', 'hf://owner/repo@revision');
+    },
+  );
 });

@@ -14,7 +14,9 @@ afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 test('the list equals the folder', async () => {
   const files = readdirSync(new URL('../../src/sources/', import.meta.url), { withFileTypes: true });
-  const names = files.filter((file) => file.isFile() && !['index.ts', 'source.ts'].includes(file.name)).map(({ name }) => name.replace('.ts', ''));
+  const names = files
+    .filter((file) => file.isFile() && !['index.ts', 'source.ts'].includes(file.name))
+    .map(({ name }) => name.replace('.ts', ''));
   expect(sources.map(({ name }) => name).sort()).toEqual(names.sort());
 });
 

@@ -9,13 +9,19 @@ test('gives what it was given', async () => {
   const values = new Float32Array([1, 2]);
   const checkpoint = await open({
     config: { a: 1 },
-    tensors: new Map([['w', { shape: [2], values }], ['i', { shape: [], values: new Int32Array([5]) }]]),
+    tensors: new Map([
+      ['w', { shape: [2], values }],
+      ['i', { shape: [], values: new Int32Array([5]) }],
+    ]),
     files: { 'vocab.txt': 'a\nb', raw: new Uint8Array([1]) },
     origin: 'made',
     license: 'mit',
   });
   expect(checkpoint).toMatchObject({ origin: 'made', license: 'mit', config: { a: 1 } });
-  expect([...checkpoint.tensors]).toEqual([['w', { dtype: 'F32', shape: [2] }], ['i', { dtype: 'I32', shape: [] }]]);
+  expect([...checkpoint.tensors]).toEqual([
+    ['w', { dtype: 'F32', shape: [2] }],
+    ['i', { dtype: 'I32', shape: [] }],
+  ]);
   const read = await checkpoint.tensor('w');
   values[0] = 9;
   expect([...read.values]).toEqual([1, 2]);
@@ -25,7 +31,8 @@ test('gives what it was given', async () => {
 });
 
 test('the revision is a function of the content', async () => {
-  const revision = async (...values: number[]) => (await open({ tensors: { w: { shape: [values.length], values: new Float32Array(values) } } })).revision;
+  const revision = async (...values: number[]) =>
+    (await open({ tensors: { w: { shape: [values.length], values: new Float32Array(values) } } })).revision;
   expect(await revision(1, 2)).toBe(await revision(1, 2));
   expect(await revision(1, 2)).not.toBe(await revision(1, 3));
 });

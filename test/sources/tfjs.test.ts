@@ -33,12 +33,16 @@ const group = (bytes: Uint8Array, weights: object[], ...cuts: number[]): Group =
   });
   return { paths, weights };
 };
-const open = (location = root, context: Partial<SourceContext> = {}): Promise<Checkpoint> => tfjs(location).open({ runtime: testRuntime(), ...context });
+const open = (location = root, context: Partial<SourceContext> = {}): Promise<Checkpoint> =>
+  tfjs(location).open({ runtime: testRuntime(), ...context });
 const values = async (checkpoint: Checkpoint, name: string): Promise<number[]> => [...(await checkpoint.tensor(name)).values];
 
 describe('a local model', () => {
   test('gives its topology as config, its tensors and its neighbours', async () => {
-    const weights = [{ name: 'dense/kernel', shape: [2, 1], dtype: 'float32' }, { name: 'dense/bias', shape: [1], dtype: 'float32' }];
+    const weights = [
+      { name: 'dense/kernel', shape: [2, 1], dtype: 'float32' },
+      { name: 'dense/bias', shape: [1], dtype: 'float32' },
+    ];
     writeModel([group(floats(1, 2, 3), weights)], { modelTopology: topology, format: 'layers-model', generatedBy: 'keras v2' });
     write('metadata.json', '{"labels":["a"]}');
     write('README.md', '---\nlicense: mit\n---');
@@ -46,7 +50,10 @@ describe('a local model', () => {
       const checkpoint = await open(location);
       expect(checkpoint).toMatchObject({ origin: location, license: 'mit' });
       expect(checkpoint.config).toEqual({ modelTopology: topology, format: 'layers-model', generatedBy: 'keras v2' });
-      expect([...checkpoint.tensors]).toEqual([['dense/kernel', { dtype: 'F32', shape: [2, 1] }], ['dense/bias', { dtype: 'F32', shape: [1] }]]);
+      expect([...checkpoint.tensors]).toEqual([
+        ['dense/kernel', { dtype: 'F32', shape: [2, 1] }],
+        ['dense/bias', { dtype: 'F32', shape: [1] }],
+      ]);
       expect(await values(checkpoint, 'dense/bias')).toEqual([3]);
       expect(await checkpoint.file('metadata.json')).toBeDefined();
       expect(await checkpoint.file('labels.txt')).toBeUndefined();
@@ -56,7 +63,10 @@ describe('a local model', () => {
   });
 
   test('tensors may cross the borders of shards, also within a number', async () => {
-    const weights = [{ name: 'a', shape: [2], dtype: 'float32' }, { name: 'b', shape: [3], dtype: 'float32' }];
+    const weights = [
+      { name: 'a', shape: [2], dtype: 'float32' },
+      { name: 'b', shape: [3], dtype: 'float32' },
+    ];
     writeModel([group(floats(1, 2, 3, 4, 5), weights, 3, 4, 4, 17)]);
     const checkpoint = await open();
     expect(await values(checkpoint, 'a')).toEqual([1, 2]);
@@ -79,17 +89,22 @@ describe('a local model', () => {
     const width = ({ dtype, quantization }: { dtype: string; quantization?: { dtype: string } }): number =>
       ({ uint8: 1, uint16: 2, float16: 2, bool: 1, float32: 4, int32: 4 })[quantization?.dtype ?? dtype]!;
     await fc.assert(
-      fc.asyncProperty(fc.array(weight, { minLength: 1, maxLength: 5 }), fc.infiniteStream(fc.nat(255)), fc.nat(40), async (list, stream, cut) => {
-        const weights = list.map(({ shape, kind }, index) => ({ name: `w${index}`, shape, ...kind }));
-        const size = weights.reduce((sum, entry) => sum + entry.shape.reduce((product, side) => product * side, 1) * width(entry), 0);
-        // Booleans are 0 or 1, and that is a fair byte for all others.
-        const bytes = Uint8Array.from({ length: size }, () => (stream.next().value as number) % 2);
-        writeModel([group(bytes, weights, Math.min(cut, size))]);
-        const checkpoint = await open();
-        const reference = tf.io.decodeWeights(bytes.buffer, weights as tf.io.WeightsManifestEntry[]);
-        for (const { name } of weights) expect(await values(checkpoint, name)).toEqual([...reference[name]!.dataSync()].map(Number));
-        tf.dispose(reference);
-      }),
+      fc.asyncProperty(
+        fc.array(weight, { minLength: 1, maxLength: 5 }),
+        fc.infiniteStream(fc.nat(255)),
+        fc.nat(40),
+        async (list, stream, cut) => {
+          const weights = list.map(({ shape, kind }, index) => ({ name: `w${index}`, shape, ...kind }));
+          const size = weights.reduce((sum, entry) => sum + entry.shape.reduce((product, side) => product * side, 1) * width(entry), 0);
+          // Booleans are 0 or 1, and that is a fair byte for all others.
+          const bytes = Uint8Array.from({ length: size }, () => (stream.next().value as number) % 2);
+          writeModel([group(bytes, weights, Math.min(cut, size))]);
+          const checkpoint = await open();
+          const reference = tf.io.decodeWeights(bytes.buffer, weights as tf.io.WeightsManifestEntry[]);
+          for (const { name } of weights) expect(await values(checkpoint, name)).toEqual([...reference[name]!.dataSync()].map(Number));
+          tf.dispose(reference);
+        },
+      ),
       { numRuns: 60 },
     );
   });
@@ -153,8 +168,27 @@ describe('what can go wrong', () => {
     ['no manifest', undefined, '"weightsManifest" is broken'],
     ['a manifest without paths', [{ weights: [] }], '"weightsManifest" is broken', '0.paths'],
     ['a negative size', [{ paths: [], weights: [{ ...one, shape: [-1] }] }], '0.weights.0.shape.0'],
-    ['one name twice', [{ paths: [], weights: [{ ...one, shape: [0] }, { ...one, shape: [0] }] }], 'two tensors have one name'],
-    ['one name in two groups', [{ paths: [], weights: [{ ...one, shape: [0] }] }, { paths: [], weights: [{ ...one, shape: [0] }] }], 'has two tensors "a"'],
+    [
+      'one name twice',
+      [
+        {
+          paths: [],
+          weights: [
+            { ...one, shape: [0] },
+            { ...one, shape: [0] },
+          ],
+        },
+      ],
+      'two tensors have one name',
+    ],
+    [
+      'one name in two groups',
+      [
+        { paths: [], weights: [{ ...one, shape: [0] }] },
+        { paths: [], weights: [{ ...one, shape: [0] }] },
+      ],
+      'has two tensors "a"',
+    ],
     ['a size that cannot be counted', [{ paths: [], weights: [{ ...one, shape: [2 ** 40, 2 ** 40] }] }], 'too large'],
   ])('%s', async (_name, manifest, ...pieces) => {
     writeModel(manifest);
@@ -208,7 +242,13 @@ describe('a model on the web', () => {
     expect(await values(checkpoint, 'a')).toEqual([1, 2]);
     expect(await checkpoint.file('metadata.json')).toHaveLength(2);
     expect(await checkpoint.file('labels.txt')).toBeUndefined();
-    expect(asked).toEqual(['/models/model.json', '/models/shard0.bin', '/models/shard1.bin', '/models/metadata.json', '/models/labels.txt']);
+    expect(asked).toEqual([
+      '/models/model.json',
+      '/models/shard0.bin',
+      '/models/shard1.bin',
+      '/models/metadata.json',
+      '/models/labels.txt',
+    ]);
     asked = [];
     const offline = await openWeb({ offline: true });
     expect(await values(offline, 'a')).toEqual([1, 2]);
@@ -242,10 +282,16 @@ describe('real models', () => {
   test.skipIf(isAbsent)('a Teachable Machine export reads as tfjs reads it', async () => {
     const checkpoint = await open(teachable);
     const bytes = readFileSync(join(teachable, 'weights.bin'));
-    const { weightsManifest } = JSON.parse(readFileSync(join(teachable, 'model.json'), 'utf8')) as { weightsManifest: tf.io.WeightsManifestConfig };
-    const reference = tf.io.decodeWeights(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length), weightsManifest[0]!.weights);
+    const { weightsManifest } = JSON.parse(readFileSync(join(teachable, 'model.json'), 'utf8')) as {
+      weightsManifest: tf.io.WeightsManifestConfig;
+    };
+    const reference = tf.io.decodeWeights(
+      bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length),
+      weightsManifest[0]!.weights,
+    );
     expect(checkpoint.tensors.size).toBe(Object.keys(reference).length);
-    for (const name of ['Conv1/kernel', [...checkpoint.tensors.keys()].at(-1)!]) expect(await values(checkpoint, name)).toEqual([...reference[name]!.dataSync()]);
+    for (const name of ['Conv1/kernel', [...checkpoint.tensors.keys()].at(-1)!])
+      expect(await values(checkpoint, name)).toEqual([...reference[name]!.dataSync()]);
     expect(await checkpoint.file('metadata.json')).toBeDefined();
     tf.dispose(reference);
   });

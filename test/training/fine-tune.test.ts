@@ -152,7 +152,13 @@ describe('aborting', () => {
   test('by a timer works too: the event loop gets its turns', async () => {
     const model = await tinyModel(bert, runtime);
     const signal = AbortSignal.timeout(600);
-    const { history } = await fineTune(model, tinySamples(bert) as never, { unfreeze: 'all', epochs: 100_000, validation: 0, signal, progress: false });
+    const { history } = await fineTune(model, tinySamples(bert) as never, {
+      unfreeze: 'all',
+      epochs: 100_000,
+      validation: 0,
+      signal,
+      progress: false,
+    });
     expect(history.ended).toBe('aborted');
     model.dispose();
   });
@@ -204,6 +210,22 @@ describe('what is refused', () => {
     const model = addHead(freezeBase(base), empty);
     await expectFailure(() => fineTune(model, colours(9), { progress: false }), 'nothing-to-train', 'every weight is frozen', 'unfreeze');
     model.dispose();
+  });
+
+  test('two trainings on one base at once, and dispose meanwhile', async () => {
+    const base = await tinyBase(mobilenetV2, runtime);
+    const [one, other] = [1, 2].map(() => addHead(base, classification(['red', 'green', 'blue']))) as [
+      Awaited<ReturnType<typeof colourModel>>,
+      Awaited<ReturnType<typeof colourModel>>,
+    ];
+    const first = fineTune(one, colours(30), { epochs: 2, progress: false });
+    await expectFailure(() => fineTune(other, colours(30), { progress: false }), 'bad-option', 'another on the same base');
+    expect(() => one.dispose()).toThrow(/being trained/);
+    expect(() => base.dispose()).toThrow(/being trained/);
+    await first;
+    one.dispose();
+    other.dispose();
+    expect(base.isDisposed).toBe(true);
   });
 
   test('two trainings of one model at once', async () => {

@@ -7,12 +7,21 @@ import { findJsonTrick } from '../../src/weights/find-json-trick.js';
 import { expectError } from './expect-error.js';
 
 test('several files read as one', async () => {
-  const file = concatFiles([[1, 2], [], [3], [4, 5, 6]].map((bytes) => memoryFile(Uint8Array.from(bytes))), 'shards');
+  const file = concatFiles(
+    [[1, 2], [], [3], [4, 5, 6]].map((bytes) => memoryFile(Uint8Array.from(bytes))),
+    'shards',
+  );
   expect(file.size).toBe(6);
   for (let start = 0; start <= 6; start++) {
     for (let end = start; end <= 6; end++) expect([...(await file.read(start, end))]).toEqual([1, 2, 3, 4, 5, 6].slice(start, end));
   }
-  for (const [start, end] of [[-1, 2], [4, 7], [3, 2], [NaN, 2]] as const) await expectError(file.read(start, end), 'corrupt-file', 'shards', '6 bytes');
+  for (const [start, end] of [
+    [-1, 2],
+    [4, 7],
+    [3, 2],
+    [NaN, 2],
+  ] as const)
+    await expectError(file.read(start, end), 'corrupt-file', 'shards', '6 bytes');
 });
 
 test('the sample of a small file is the file, that of a large one holds its ends', async () => {

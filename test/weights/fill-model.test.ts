@@ -54,9 +54,14 @@ afterEach(() => {
   expect(tf.memory().numTensors).toBe(before);
 });
 
-const open = (tensors: Record<string, TensorValue>, origin = 'acme/net'): Promise<Checkpoint> => memory({ tensors, origin }).open({ runtime: testRuntime() });
+const open = (tensors: Record<string, TensorValue>, origin = 'acme/net'): Promise<Checkpoint> =>
+  memory({ tensors, origin }).open({ runtime: testRuntime() });
 
-async function fill(tensors: Record<string, TensorValue>, tables: Record<string, WeightTable<object>> = { torch: table() }, signal?: AbortSignal) {
+async function fill(
+  tensors: Record<string, TensorValue>,
+  tables: Record<string, WeightTable<object>> = { torch: table() },
+  signal?: AbortSignal,
+) {
   const checkpoint = await open(tensors);
   return fillModel({ family: 'tiny-net', weights: namedWeights(model), checkpoint, tables, config: {}, signal });
 }
@@ -122,7 +127,12 @@ describe('a checkpoint that does not fit', () => {
   test('only missing, and only unexpected', async () => {
     const { 'fc.bias': _, ...tensors } = published();
     await expectError(fill(tensors), 'weight-mismatch', 'incomplete');
-    await expectError(fill({ ...published(), more: countUp(1) }), 'weight-mismatch', 'more than the config asks for', '"ignore" of the "torch" table');
+    await expectError(
+      fill({ ...published(), more: countUp(1) }),
+      'weight-mismatch',
+      'more than the config asks for',
+      '"ignore" of the "torch" table',
+    );
   });
 
   test('another family', async () => {
@@ -146,12 +156,26 @@ describe('a checkpoint that does not fit', () => {
 
 describe('a table that is wrong', () => {
   test('a row for a weight that does not exist', async () => {
-    await expectError(fill(published(), { torch: table([...rows, ['top/gamma', 'fc.bias', 'copy']]) }), 'weight-mismatch', /top\/gamma +is no weight of the network/, '"torch" weight table');
+    await expectError(
+      fill(published(), { torch: table([...rows, ['top/gamma', 'fc.bias', 'copy']]) }),
+      'weight-mismatch',
+      /top\/gamma +is no weight of the network/,
+      '"torch" weight table',
+    );
   });
   test('a weight that no row fills', async () => {
-    await expectError(fill(published(), { torch: table(rows.slice(0, 3)) }), 'weight-mismatch', /top\/bias +is filled by no row/, /"fc.bias" +unexpected/);
+    await expectError(
+      fill(published(), { torch: table(rows.slice(0, 3)) }),
+      'weight-mismatch',
+      /top\/bias +is filled by no row/,
+      /"fc.bias" +unexpected/,
+    );
   });
   test('a weight that two rows fill', async () => {
-    await expectError(fill(published(), { torch: table([...rows, ['top/bias', 'head.bias', 'copy']]) }), 'weight-mismatch', /is filled 2 times, by "fc.bias" and "head.bias"/);
+    await expectError(
+      fill(published(), { torch: table([...rows, ['top/bias', 'head.bias', 'copy']]) }),
+      'weight-mismatch',
+      /is filled 2 times, by "fc.bias" and "head.bias"/,
+    );
   });
 });

@@ -9,10 +9,12 @@ test('every stored type decodes to known numbers', () => {
   expect([...decodeNumbers(bytesOf(new Float64Array([1.5, -2, NaN])), 'F64')]).toEqual([1.5, -2, NaN]);
   expect([...decodeNumbers(bytesOf(new Float32Array([1.5, -2])), 'F32')]).toEqual([1.5, -2]);
   expect([...decodeNumbers(bytesOf(new Uint16Array([0x3fc0, 0xc000, 0x7f80])), 'BF16')]).toEqual([1.5, -2, Infinity]);
-  expect([...decodeNumbers(bytesOf(new Uint16Array([0x3e00, 0xc000, 0x7bff, 0x0001, 0x03ff, 0x0400, 0x8000, 0xfc00, 0x7e00])), 'F16')]).toEqual([
-    1.5, -2, 65504, 2 ** -24, 1023 * 2 ** -24, 2 ** -14, -0, -Infinity, NaN,
+  expect([
+    ...decodeNumbers(bytesOf(new Uint16Array([0x3e00, 0xc000, 0x7bff, 0x0001, 0x03ff, 0x0400, 0x8000, 0xfc00, 0x7e00])), 'F16'),
+  ]).toEqual([1.5, -2, 65504, 2 ** -24, 1023 * 2 ** -24, 2 ** -14, -0, -Infinity, NaN]);
+  expect([...decodeNumbers(bytesOf(new BigInt64Array([5n, -1n, 2147483647n, -2147483648n])), 'I64')]).toEqual([
+    5, -1, 2147483647, -2147483648,
   ]);
-  expect([...decodeNumbers(bytesOf(new BigInt64Array([5n, -1n, 2147483647n, -2147483648n])), 'I64')]).toEqual([5, -1, 2147483647, -2147483648]);
   expect([...decodeNumbers(bytesOf(new Int32Array([-7, 8])), 'I32')]).toEqual([-7, 8]);
   expect([...decodeNumbers(bytesOf(new Int16Array([-7, 8])), 'I16')]).toEqual([-7, 8]);
   expect([...decodeNumbers(bytesOf(new Int8Array([-7, 8])), 'I8')]).toEqual([-7, 8]);
@@ -55,7 +57,9 @@ test('encoding rounds to the nearest float16, ties to even', () => {
     }),
     { numRuns: 2000 },
   );
-  expect([...new Uint16Array(encodeHalf([65519, 65520, -1e9, 2 ** -25, 3 * 2 ** -26, 1 + 2 ** -11]).buffer)]).toEqual([0x7bff, 0x7c00, 0xfc00, 0, 1, 0x3c00]);
+  expect([...new Uint16Array(encodeHalf([65519, 65520, -1e9, 2 ** -25, 3 * 2 ** -26, 1 + 2 ** -11]).buffer)]).toEqual([
+    0x7bff, 0x7c00, 0xfc00, 0, 1, 0x3c00,
+  ]);
 });
 
 test('names of the prototype are no types', () => {

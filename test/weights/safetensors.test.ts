@@ -15,7 +15,11 @@ function rawFile(header: string | object, dataBytes = 0): ByteFile {
   return memoryFile(bytes, 'model.safetensors');
 }
 
-const entry = (start: number, end: number, shape: unknown = [(end - start) / 4], dtype: unknown = 'F32') => ({ dtype, shape, data_offsets: [start, end] });
+const entry = (start: number, end: number, shape: unknown = [(end - start) / 4], dtype: unknown = 'F32') => ({
+  dtype,
+  shape,
+  data_offsets: [start, end],
+});
 
 async function readAll(file: ByteFile): Promise<Map<string, TensorValue>> {
   const { tensors } = await readSafetensorsHeader(file);
@@ -31,8 +35,12 @@ const tensorValues = shapes.chain((shape) => {
   const integers = fc.int32Array({ minLength: length, maxLength: length });
   return fc.oneof(floats, integers).map((values): TensorValue => ({ shape, values }));
 });
-const names = fc.oneof(fc.string(), fc.constantFrom('__proto__', 'constructor', 'toString', 'a"b\\c', 'ключ')).filter((name) => name !== '__metadata__');
-const tensorMaps = fc.uniqueArray(fc.tuple(names, tensorValues), { selector: ([name]) => name, maxLength: 6 }).map((entries) => new Map(entries));
+const names = fc
+  .oneof(fc.string(), fc.constantFrom('__proto__', 'constructor', 'toString', 'a"b\\c', 'ключ'))
+  .filter((name) => name !== '__metadata__');
+const tensorMaps = fc
+  .uniqueArray(fc.tuple(names, tensorValues), { selector: ([name]) => name, maxLength: 6 })
+  .map((entries) => new Map(entries));
 
 describe('round trip', () => {
   test('any tensors come back equal, whatever they are called', async () => {
@@ -69,13 +77,26 @@ describe('round trip', () => {
     ]);
     const file = memoryFile(writeSafetensors(tensors, {}, 'F16'));
     const header = await readSafetensorsHeader(file);
-    expect([...header.tensors].map(([name, { dtype }]) => [name, dtype])).toEqual([['b', 'I32'], ['a', 'F16']]);
+    expect([...header.tensors].map(([name, { dtype }]) => [name, dtype])).toEqual([
+      ['b', 'I32'],
+      ['a', 'F16'],
+    ]);
     expect(await readAll(file)).toEqual(new Map([...tensors].reverse()));
   });
 
   test('a tensor that cannot be saved is refused by name', async () => {
-    await expectError(() => writeSafetensors(new Map([['w', { shape: [3], values: new Float32Array(2) }]])), 'bad-input', '"w"', '3 values', '2 values');
-    await expectError(() => writeSafetensors(new Map([['__metadata__', { shape: [], values: new Float32Array(1) }]])), 'bad-input', '__metadata__');
+    await expectError(
+      () => writeSafetensors(new Map([['w', { shape: [3], values: new Float32Array(2) }]])),
+      'bad-input',
+      '"w"',
+      '3 values',
+      '2 values',
+    );
+    await expectError(
+      () => writeSafetensors(new Map([['__metadata__', { shape: [], values: new Float32Array(1) }]])),
+      'bad-input',
+      '__metadata__',
+    );
   });
 
   test('a file with no tensors, and one with a scalar and an empty tensor', async () => {
@@ -98,7 +119,11 @@ describe('headers that lie', () => {
     ['not an object', rawFile('[1]'), 'cannot be read', 'starts with'],
     ['byte order mark', rawFile('\uFEFF{}'), 'starts with'],
     ['not UTF-8', memoryFile(Uint8Array.of(2, 0, 0, 0, 0, 0, 0, 0, 0x7b, 0xff)), 'not UTF-8'],
-    ['one name twice', rawFile('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"I32","shape":[1],"data_offsets":[0,4]}}', 4), 'the key "a" twice'],
+    [
+      'one name twice',
+      rawFile('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"I32","shape":[1],"data_offsets":[0,4]}}', 4),
+      'the key "a" twice',
+    ],
     ['one name twice, in two spellings', rawFile('{"a":1,"\\u0061":1}'), 'the key "a" twice'],
     ['one field twice', rawFile('{"a":{"dtype":"F32","dtype":"I32","shape":[1],"data_offsets":[0,4]}}', 4), 'the key "dtype" twice'],
     ['nesting without end', rawFile('{"a":'.repeat(100_000)), 'deeper than'],

@@ -1,5 +1,5 @@
 import { TransferKitError } from '../../errors.js';
-import type { JsonObject } from '../../json.js';
+import type { JsonObject } from '../../common/json.js';
 import type { GraphCall, GraphLayer, KerasGraph, TensorReference } from './graph.js';
 import { activationOf, modernHardSigmoid } from './make-layer.js';
 import { isModel, isObject, layersOf, malformed, readTopology, toReferences } from './read-topology.js';
@@ -113,7 +113,14 @@ class Flattener {
   /** A layer keeps its own name unless a layer of another model has it already. */
   #uniqueName(name: string, path: Path): string {
     let unique = name;
-    for (let depth = 1; this.#taken.has(unique); depth++) unique = depth <= path.length ? `${path.slice(-depth).map((model) => model.name).join('.')}.${name}` : `${unique}.${depth}`;
+    for (let depth = 1; this.#taken.has(unique); depth++)
+      unique =
+        depth <= path.length
+          ? `${path
+              .slice(-depth)
+              .map((model) => model.name)
+              .join('.')}.${name}`
+          : `${unique}.${depth}`;
     return unique;
   }
 }
@@ -129,7 +136,11 @@ interface PendingCall {
 
 const keyOf = (reference: KerasReference): string => `${reference.layer}/${reference.node}`;
 
-function pendingCalls(entries: readonly TopologyEntry[], shifts: ReadonlyMap<string, number>, results: ReadonlyMap<string, Results>): PendingCall[] {
+function pendingCalls(
+  entries: readonly TopologyEntry[],
+  shifts: ReadonlyMap<string, number>,
+  results: ReadonlyMap<string, Results>,
+): PendingCall[] {
   return entries
     .filter((entry) => entry.className !== 'InputLayer')
     .flatMap((entry) =>

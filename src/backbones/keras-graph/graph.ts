@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../json.js';
+import type { JsonObject } from '../../common/json.js';
 
 /** A layer of a topology, with its settings as the file has them (Keras's snake_case). */
 export type GraphLayer = {

@@ -1,5 +1,5 @@
 import { TransferKitError } from '../../errors.js';
-import { unknownName } from '../../nearest-name.js';
+import { unknownName } from '../../common/nearest-name.js';
 import { layersOfCalls } from './graph.js';
 import type { GraphLayer, KerasGraph, TensorReference } from './graph.js';
 import { activationOf, isTransparent } from './make-layer.js';
@@ -7,7 +7,18 @@ import { activationOf, isTransparent } from './make-layer.js';
 const pooling = new Set(['GlobalAveragePooling2D', 'GlobalMaxPooling2D', 'Flatten', 'Reshape']);
 const dropouts = new Set(['Dropout', 'SpatialDropout2D']);
 /** What may stand between the Dense layers of a head. */
-const betweenDense = new Set(['Dense', 'Dropout', 'BatchNormalization', 'LayerNormalization', 'Activation', 'ReLU', 'LeakyReLU', 'PReLU', 'ELU', 'Softmax']);
+const betweenDense = new Set([
+  'Dense',
+  'Dropout',
+  'BatchNormalization',
+  'LayerNormalization',
+  'Activation',
+  'ReLU',
+  'LeakyReLU',
+  'PReLU',
+  'ELU',
+  'Softmax',
+]);
 
 const isSoftmax = ({ className, config }: GraphLayer): boolean =>
   className === 'Softmax' || (className === 'Activation' && ['softmax', 'sigmoid'].includes(activationOf(config.activation)));
@@ -100,6 +111,11 @@ function lastFeature(graph: KerasGraph): TensorReference {
 export function findFeatures(graph: KerasGraph, name: string | null): TensorReference {
   if (name === null) return lastFeature(graph);
   const call = graph.calls.findLastIndex(({ layer }) => layer === name);
-  if (call < 0) throw unknownName('layer', name, graph.layers.map((layer) => layer.name));
+  if (call < 0)
+    throw unknownName(
+      'layer',
+      name,
+      graph.layers.map((layer) => layer.name),
+    );
   return [call, 0];
 }

@@ -46,7 +46,8 @@ function joinRuns(runs: readonly Run[], calls: readonly PlacedCall[]): Run[] {
   const joined: Run[] = [];
   for (const run of runs) {
     const previous = joined.at(-1);
-    const belongs = previous !== undefined && (!standsAlone(run, calls) || !standsAlone(previous, calls) || lastShared(previous, calls) > previous.last);
+    const belongs =
+      previous !== undefined && (!standsAlone(run, calls) || !standsAlone(previous, calls) || lastShared(previous, calls) > previous.last);
     if (belongs) previous.last = run.last;
     else joined.push({ ...run });
   }

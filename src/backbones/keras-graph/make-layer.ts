@@ -1,13 +1,13 @@
 import { serialization } from '@tensorflow/tfjs-core';
 import { initializers, layers } from '@tensorflow/tfjs-layers';
 import { TransferKitError } from '../../errors.js';
-import type { JsonObject, JsonValue } from '../../json.js';
+import type { JsonObject, JsonValue } from '../../common/json.js';
 import { BatchNormalization } from '../../layers/batch-normalization.js';
 import { Dropout } from '../../layers/dropout.js';
 import { GlobalPooling } from '../../layers/global-pooling.js';
 import { HardSigmoid, HardSwish } from '../../layers/hard-sigmoid.js';
 import { Relu6 } from '../../layers/relu6.js';
-import { hash32 } from '../../random.js';
+import { hash32 } from '../../common/random.js';
 import type { GraphLayer } from './graph.js';
 import { isObject } from './read-topology.js';
 
@@ -30,7 +30,16 @@ export const isTransparent = ({ className, config }: GraphLayer): boolean =>
   transparent.has(className) || (className === 'Activation' && activationOf(config.activation) === 'linear');
 
 /** Layers that take other layers apart, or run foreign code. */
-const refused = new Set(['Lambda', 'TFOpLambda', 'SlicingOpLambda', 'TensorFlowOpLayer', 'TimeDistributed', 'Bidirectional', 'RNN', 'MultiHeadAttention']);
+const refused = new Set([
+  'Lambda',
+  'TFOpLambda',
+  'SlicingOpLambda',
+  'TensorFlowOpLayer',
+  'TimeDistributed',
+  'Bidirectional',
+  'RNN',
+  'MultiHeadAttention',
+]);
 
 /** What `hard_sigmoid` is called from Keras 3 on, when it got another slope. */
 export const modernHardSigmoid = 'hard_sigmoid of Keras 3';
@@ -51,7 +60,8 @@ export function activationOf(value: JsonValue | undefined): string {
 const number = (value: JsonValue | undefined, fallback: number): number => (typeof value === 'number' ? value : fallback);
 const isOne = (value: JsonValue | undefined): boolean => value === undefined || [value].flat().every((entry) => entry === 1);
 
-const isLastAxis = (axis: JsonValue | undefined, rank: number): boolean => [axis ?? -1].flat().every((entry) => entry === -1 || entry === rank - 1);
+const isLastAxis = (axis: JsonValue | undefined, rank: number): boolean =>
+  [axis ?? -1].flat().every((entry) => entry === -1 || entry === rank - 1);
 
 /** Refuses settings that tfjs's layers would pass over in silence. */
 function checkSettings(layer: GraphLayer, rank: number): void {
@@ -74,7 +84,8 @@ function rectifier(layer: GraphLayer): layers.Layer {
   const { name, config } = layer;
   const slope = number(config.negative_slope, 0);
   const ceiling = config.max_value ?? null;
-  if (number(config.threshold, 0) !== 0 || (slope !== 0 && ceiling !== null)) throw unsupportedLayer(layer, 'it has a threshold, or a slope and a ceiling at once');
+  if (number(config.threshold, 0) !== 0 || (slope !== 0 && ceiling !== null))
+    throw unsupportedLayer(layer, 'it has a threshold, or a slope and a ceiling at once');
   if (slope !== 0) return layers.leakyReLU({ name, alpha: slope });
   if (ceiling === 6) return new Relu6({ name });
   return typeof ceiling === 'number' ? layers.reLU({ name, maxValue: ceiling }) : layers.activation({ name, activation: 'relu' });
@@ -118,7 +129,9 @@ function toStockValue(value: JsonValue): JsonValue {
 function initializersFor({ name, className, config }: GraphLayer): Record<string, unknown> {
   // Keras writes a kernel_initializer for separable convolutions, which have no such kernel.
   const kernel = className === 'SeparableConv2D' ? '' : 'kernel|';
-  const fields = Object.keys(config).filter((field) => RegExp(`^(${kernel}depthwise|pointwise|embeddings|recurrent)_initializer$`).test(field));
+  const fields = Object.keys(config).filter((field) =>
+    RegExp(`^(${kernel}depthwise|pointwise|embeddings|recurrent)_initializer$`).test(field),
+  );
   return Object.fromEntries(fields.map((field) => [toCamelCase(field), initializers.heUniform({ seed: hash32(`${name}/${field}`) })]));
 }
 
@@ -149,7 +162,8 @@ function checkSize(layer: GraphLayer, shape: readonly (number | null)[]): void {
   const { filters, units, kernel_size: kernel, input_dim: rows, output_dim: columns } = layer.config;
   const sizes = [filters, units, rows, columns, ...[kernel ?? 1].flat()].filter((size): size is number => typeof size === 'number');
   const weights = sizes.reduce((product, size) => product * size, shape.at(-1) ?? 1);
-  if (!(weights <= mostWeights)) throw unsupportedLayer(layer, `it would have about ${weights} weights, more than the cap of ${mostWeights}`);
+  if (!(weights <= mostWeights))
+    throw unsupportedLayer(layer, `it would have about ${weights} weights, more than the cap of ${mostWeights}`);
 }
 
 /**

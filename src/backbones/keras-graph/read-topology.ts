@@ -1,5 +1,5 @@
 import { TransferKitError } from '../../errors.js';
-import type { JsonObject, JsonValue } from '../../json.js';
+import type { JsonObject, JsonValue } from '../../common/json.js';
 
 /** Where a layer takes a tensor from, in Keras's terms: layer, number of its call, number of its output. */
 export interface KerasReference {
@@ -33,7 +33,8 @@ export const malformed = (what: string): TransferKitError =>
       `  Fix: export the model again with tensorflowjs_converter or model.save().`,
   );
 
-export const isObject = (value: JsonValue | undefined): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);
+export const isObject = (value: JsonValue | undefined): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const isArray = (value: JsonValue | undefined): value is readonly JsonValue[] => Array.isArray(value);
 
@@ -75,7 +76,10 @@ function readNode(value: JsonValue): InboundNode {
   }
   const references = isArray(value) && typeof value[0] === 'string' ? [value] : value;
   if (!isArray(references)) throw malformed(`${JSON.stringify(value)} is no list of inputs`);
-  return { inputs: references.map(toReference), keywords: references.flatMap((reference) => keywordsOf((reference as readonly JsonValue[])[3])) };
+  return {
+    inputs: references.map(toReference),
+    keywords: references.flatMap((reference) => keywordsOf((reference as readonly JsonValue[])[3])),
+  };
 }
 
 /** Reads one layer. @throws TransferKitError `bad-config` */
@@ -99,7 +103,11 @@ export function readTopology(config: JsonObject): TopologyEntry {
 export const isModel = (entry: TopologyEntry): boolean => ['Sequential', 'Functional', 'Model'].includes(entry.className);
 
 /** `DepthwiseConv2D` as `depthwise_conv2d`, by Keras's rule. */
-const toSnakeCase = (name: string): string => name.replace(/(.)([A-Z][a-z]+)/g, '$1_$2').replace(/([a-z])([A-Z])/g, '$1_$2').toLowerCase();
+const toSnakeCase = (name: string): string =>
+  name
+    .replace(/(.)([A-Z][a-z]+)/g, '$1_$2')
+    .replace(/([a-z])([A-Z])/g, '$1_$2')
+    .toLowerCase();
 
 /** The layers of a model. @throws TransferKitError `bad-config` */
 export function layersOf(entry: TopologyEntry): TopologyEntry[] {

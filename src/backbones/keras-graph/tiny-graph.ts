@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../json.js';
+import type { JsonObject } from '../../common/json.js';
 import type { GraphLayer, KerasGraph } from './graph.js';
 
 const convolution = (name: string, filters: number, strides: number, more: JsonObject = {}): GraphLayer => ({
@@ -7,7 +7,11 @@ const convolution = (name: string, filters: number, strides: number, more: JsonO
   config: { filters, kernel_size: [3, 3], strides: [strides, strides], padding: 'same', use_bias: false, kernel_initializer: {}, ...more },
 });
 
-const normalization = (name: string, scale: boolean): GraphLayer => ({ name, className: 'BatchNormalization', config: { axis: -1, epsilon: 1e-3, scale } });
+const normalization = (name: string, scale: boolean): GraphLayer => ({
+  name,
+  className: 'BatchNormalization',
+  config: { axis: -1, epsilon: 1e-3, scale },
+});
 const layer = (name: string, className: string, config: JsonObject = {}): GraphLayer => ({ name, className, config });
 
 /** A network with one of each: a residual block, normalisation with and without scale, dropout, pooling, a head that is cut off. */

@@ -4,7 +4,7 @@ import { TransferKitError } from '../../errors.js';
 import { BatchNormalization } from '../../layers/batch-normalization.js';
 import { DilatedDepthwise } from '../../layers/dilated-depthwise.js';
 import { Relu6 } from '../../layers/relu6.js';
-import { hash32 } from '../../random.js';
+import { hash32 } from '../../common/random.js';
 import type { BuiltBackbone, LayerGroup } from '../backbone.js';
 import type { MobileNetV2Block, MobileNetV2Config } from './config.js';
 
@@ -56,11 +56,23 @@ class Builder {
   }
 
   /** An inverted residual; without `expanded` the first 1x1 convolution is left out. */
-  block(tensor: SymbolicTensor, name: string, block: Omit<MobileNetV2Block, 'expanded'> & { readonly expanded?: number }, residual = true): SymbolicTensor {
+  block(
+    tensor: SymbolicTensor,
+    name: string,
+    block: Omit<MobileNetV2Block, 'expanded'> & { readonly expanded?: number },
+    residual = true,
+  ): SymbolicTensor {
     const { channels, stride, dilation, expanded } = block;
     let output = tensor;
     if (expanded !== undefined) output = this.convolution(output, { name: `${name}/expand`, kind: 'full', size: 1, channels: expanded });
-    output = this.convolution(output, { name: `${name}/depthwise`, kind: 'depthwise', size: 3, channels: channelsOf(output), stride, dilation });
+    output = this.convolution(output, {
+      name: `${name}/depthwise`,
+      kind: 'depthwise',
+      size: 3,
+      channels: channelsOf(output),
+      stride,
+      dilation,
+    });
     output = this.convolution(output, { name: `${name}/project`, kind: 'full', size: 1, channels, activation: false });
     const adds = residual && stride === 1 && channelsOf(tensor) === channels;
     return adds ? this.apply(layers.add({ name: `${name}/add` }), [tensor, output]) : output;
@@ -68,7 +80,10 @@ class Builder {
 }
 
 /** The bare convolution, with seeded He weights. */
-function convolutionLayer({ name, size, channels, kind, stride = 1, dilation = 1 }: ConvolutionOptions, padding: 'same' | 'valid'): layers.Layer {
+function convolutionLayer(
+  { name, size, channels, kind, stride = 1, dilation = 1 }: ConvolutionOptions,
+  padding: 'same' | 'valid',
+): layers.Layer {
   if (dilation > 1) return new DilatedDepthwise({ name, dilation });
   const shared = { name, kernelSize: size, strides: stride, padding, useBias: false };
   const initializer = initializers.heUniform({ seed: hash32(name) });
@@ -91,7 +106,10 @@ function checkSize({ stemChannels, stemOutput, blocks, topChannels }: MobileNetV
   if (odd !== undefined) throw oddBlock(odd);
   const widths = [stemOutput, ...blocks.map((block) => block.channels)];
   const inner = blocks.map(({ expanded, channels }, index) => expanded * (widths[index]! + 9 + channels));
-  const count = [...inner, stemChannels * (36 + stemChannels + stemOutput), widths.at(-1)! * topChannels].reduce((sum, weights) => sum + weights, 0);
+  const count = [...inner, stemChannels * (36 + stemChannels + stemOutput), widths.at(-1)! * topChannels].reduce(
+    (sum, weights) => sum + weights,
+    0,
+  );
   if (count <= mostWeights) return;
   throw new TransferKitError(
     'bad-config',
@@ -107,7 +125,13 @@ export function buildMobileNetV2(config: MobileNetV2Config): BuiltBackbone {
   const builder = new Builder(config);
   const pixels = input({ shape: [null, null, 3], name: 'pixels' });
   let tensor = builder.group('stem', () => {
-    const first = builder.convolution(pixels, { name: 'stem/convolution', kind: 'full', size: 3, channels: config.stemChannels, stride: 2 });
+    const first = builder.convolution(pixels, {
+      name: 'stem/convolution',
+      kind: 'full',
+      size: 3,
+      channels: config.stemChannels,
+      stride: 2,
+    });
     const expansion = config.stemExpansion ? { expanded: config.stemChannels } : {};
     return builder.block(first, 'stem', { ...expansion, channels: config.stemOutput, stride: 1 }, config.stemResidual);
   });
@@ -115,7 +139,9 @@ export function buildMobileNetV2(config: MobileNetV2Config): BuiltBackbone {
     const name = `block-${index + 1}`;
     tensor = builder.group(name, () => builder.block(tensor, name, block));
   });
-  const map = builder.group('top', () => builder.convolution(tensor, { name: 'top/convolution', kind: 'full', size: 1, channels: config.topChannels }));
+  const map = builder.group('top', () =>
+    builder.convolution(tensor, { name: 'top/convolution', kind: 'full', size: 1, channels: config.topChannels }),
+  );
   const pooled = layers.globalAveragePooling2d({ name: 'pooled', dataFormat: 'channelsLast' }).apply(map) as SymbolicTensor;
   return { model: model({ inputs: pixels, outputs: pooled, name: 'mobilenet-v2' }), groups: builder.groups, features: { pooled, map } };
 }

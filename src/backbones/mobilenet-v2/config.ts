@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../json.js';
+import type { JsonObject } from '../../common/json.js';
 
 /** One inverted residual: widen by a 1x1 convolution, filter each channel, project back. */
 export type MobileNetV2Block = {
@@ -112,7 +112,11 @@ export function mobilenetV2Config({ width, imageSize = 224 }: MobileNetV2Options
     stemExpansion: false,
     stemResidual: true,
     stemOutput: stemOutput!,
-    blocks: channels.map((count, index) => ({ expanded: 6 * (channels[index - 1] ?? stemOutput!), channels: count, stride: strides[index]! })),
+    blocks: channels.map((count, index) => ({
+      expanded: 6 * (channels[index - 1] ?? stemOutput!),
+      channels: count,
+      stride: strides[index]!,
+    })),
     stages: standardStages,
     topChannels: width > 1 ? makeDivisible(1280 * width) : 1280,
   };

@@ -1,6 +1,6 @@
-import { ConfigFields } from '../../config-fields.js';
+import { ConfigFields } from '../../common/config-fields.js';
 import { TransferKitError } from '../../errors.js';
-import type { JsonObject } from '../../json.js';
+import type { JsonObject } from '../../common/json.js';
 import type { Checkpoint } from '../../sources/source.js';
 import { flattenTopology } from '../keras-graph/flatten-topology.js';
 import { isObject } from '../keras-graph/read-topology.js';
@@ -32,7 +32,13 @@ export function parseMobileNetV2(checkpoint: Checkpoint): MobileNetV2Config {
   );
 }
 
-const parsers = { huggingface: parseHuggingFace, timm: parseTimm, torchvision: parseTorchvision, keras: parseKeras, 'keras-archive': parseKeras };
+const parsers = {
+  huggingface: parseHuggingFace,
+  timm: parseTimm,
+  torchvision: parseTorchvision,
+  keras: parseKeras,
+  'keras-archive': parseKeras,
+};
 
 /** Largest settings that a configuration may have, against allocations without end; published ones stay below 2, 6 and 8. */
 const widest = { above: 0, atMost: 4 };
@@ -53,7 +59,11 @@ function parseHuggingFace({ config, origin }: Checkpoint): MobileNetV2Config {
   const round = (channels: number): number => makeDivisible(roundHalfEven(channels), divisor, minimum);
   const [stemOutput, ...channels] = blockChannels((count) => round(count * width));
   const strides = dilateFrom(fields.oneOf('output_stride', [32, 16, 8, 4, 2]), blockStrides(standardStages).slice(1));
-  const blocks = channels.map((count, index) => ({ expanded: round((channels[index - 1] ?? stemOutput!) * ratio), channels: count, ...strides[index]! }));
+  const blocks = channels.map((count, index) => ({
+    expanded: round((channels[index - 1] ?? stemOutput!) * ratio),
+    channels: count,
+    ...strides[index]!,
+  }));
   const wideTop = fields.boolean('finegrained_output', true) && width < 1;
   const parsed: MobileNetV2Config = {
     imageSize: [size, size],
@@ -98,7 +108,11 @@ function measure(checkpoint: Checkpoint, layout: keyof typeof mobilenetV2Tables,
     stemExpansion: false,
     stemResidual: true,
     stemOutput: at('stem', 'project'),
-    blocks: strides.map((stride, index) => ({ expanded: at('block', 'expand', index + 1), channels: at('block', 'project', index + 1), stride })),
+    blocks: strides.map((stride, index) => ({
+      expanded: at('block', 'expand', index + 1),
+      channels: at('block', 'project', index + 1),
+      stride,
+    })),
     topChannels: at('top', 'convolution'),
   };
 }
@@ -122,7 +136,16 @@ function parseTimm(checkpoint: Checkpoint): MobileNetV2Config {
   const { config, origin } = checkpoint;
   const fields = new ConfigFields(config, `mobilenet-v2 config of "${origin}"`);
   fields.oneOf('global_pool', ['avg', '']);
-  fields.irrelevant('architecture', 'num_classes', 'pretrained_cfg', 'label_names', 'label_descriptions', 'model_type', 'do_pooling', 'pipeline_tag');
+  fields.irrelevant(
+    'architecture',
+    'num_classes',
+    'pretrained_cfg',
+    'label_names',
+    'label_descriptions',
+    'model_type',
+    'do_pooling',
+    'pipeline_tag',
+  );
   checkTimmArguments(fields, config);
   const blocks = new Set([...checkpoint.tensors.keys()].map((name) => /^blocks\.\d+\.\d+\./.exec(name)?.[0]));
   const stages = standardStages.map((_, stage) => Math.max(1, [...blocks].filter((name) => name?.startsWith(`blocks.${stage}.`)).length));
@@ -136,7 +159,15 @@ function parseTimm(checkpoint: Checkpoint): MobileNetV2Config {
 function checkTimmArguments(fields: ConfigFields, config: JsonObject): void {
   fields.irrelevant('model_args');
   if (!isObject(config.model_args)) return;
-  const harmless = new Set(['num_classes', 'drop_rate', 'drop_path_rate', 'global_pool', 'in_chans', 'channel_multiplier', 'depth_multiplier']);
+  const harmless = new Set([
+    'num_classes',
+    'drop_rate',
+    'drop_path_rate',
+    'global_pool',
+    'in_chans',
+    'channel_multiplier',
+    'depth_multiplier',
+  ]);
   const other = Object.keys(config.model_args).find((name) => !harmless.has(name));
   if (other !== undefined) throw fields.error(`model_args.${other}`, 'none', config.model_args[other]);
 }

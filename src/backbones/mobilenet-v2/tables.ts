@@ -117,7 +117,8 @@ function kerasRows(config: NamedBy, names: ReadonlySet<string>): WeightRow[] {
     const kernel = place.role === 'depthwise' ? 'depthwise_kernel' : 'kernel';
     // Keras 3 calls the kernel of a depthwise convolution `kernel`.
     const rows: WeightRow[] = [[`${ourName(place)}/${kernel}`, theirs(`${convolution}/${kernel}`, `${convolution}/kernel`), 'copy']];
-    for (const [ours] of torchNormalization) rows.push([`${ourName(place)}/normalization/${ours}`, theirs(`${normalization}/${ours}`), 'copy']);
+    for (const [ours] of torchNormalization)
+      rows.push([`${ourName(place)}/normalization/${ours}`, theirs(`${normalization}/${ours}`), 'copy']);
     return rows;
   });
 }
@@ -135,9 +136,20 @@ function archiveRows(config: NamedBy, names: ReadonlySet<string>): WeightRow[] {
   return places(config).flatMap((place, index) => {
     const depthwise = place.role === 'depthwise';
     const kind = depthwise ? 'depthwise_conv2d' : 'conv2d';
-    const kernel: WeightRow = [`${ourName(place)}/${depthwise ? 'depthwise_kernel' : 'kernel'}`, `${prefix}layers/${counted(kind, count[kind]++)}/vars/0`, 'copy'];
+    const kernel: WeightRow = [
+      `${ourName(place)}/${depthwise ? 'depthwise_kernel' : 'kernel'}`,
+      `${prefix}layers/${counted(kind, count[kind]++)}/vars/0`,
+      'copy',
+    ];
     const normalization = `${prefix}layers/${counted('batch_normalization', index)}/vars`;
-    return [kernel, ...torchNormalization.map(([ours], number): WeightRow => [`${ourName(place)}/normalization/${ours}`, `${normalization}/${number}`, 'copy'])];
+    return [
+      kernel,
+      ...torchNormalization.map(([ours], number): WeightRow => [
+        `${ourName(place)}/normalization/${ours}`,
+        `${normalization}/${number}`,
+        'copy',
+      ]),
+    ];
   });
 }
 
@@ -147,7 +159,8 @@ const headPrefix = 'mobilenet_v2.';
 /** How each ecosystem names the tensors. */
 export const mobilenetV2Tables = {
   huggingface: {
-    detect: (names) => names.has('conv_stem.first_conv.convolution.weight') || names.has(`${headPrefix}conv_stem.first_conv.convolution.weight`),
+    detect: (names) =>
+      names.has('conv_stem.first_conv.convolution.weight') || names.has(`${headPrefix}conv_stem.first_conv.convolution.weight`),
     rows: (config, names) => torchRows(config, huggingFaceNaming, [...names].some((name) => name.startsWith(headPrefix)) ? headPrefix : ''),
     ignore: [/^classifier\./, /^segmentation_head\./, /\.num_batches_tracked$/],
   },

@@ -1,5 +1,5 @@
 import { TransferKitError } from '../../errors.js';
-import { nearestName } from '../../nearest-name.js';
+import { nearestName } from '../../common/nearest-name.js';
 import { listed } from './labels.js';
 
 /** Weights that make each class present count alike: examples / (classes * examples of the class), as scikit-learn has it. */

@@ -1,6 +1,6 @@
 import { TransferKitError } from '../../errors.js';
 import type { EncodedArray } from '../../inputs/input.js';
-import { nearestName } from '../../nearest-name.js';
+import { nearestName } from '../../common/nearest-name.js';
 
 /** The labels in words, cut short where there are many. */
 export const listed = (labels: readonly string[]): string =>

@@ -5,14 +5,26 @@ import { TransferKitError } from '../../errors.js';
 import type { ByteFile } from '../../weights/byte-file.js';
 import { showUrl } from '../check-status.js';
 import type { DownloadRequest } from '../runtime.js';
-import { commitPart, discardPart, entryPaths, findEntry, hashFile, sizeOf, type EntryPaths, type FoundEntry } from './download/cache-entry.js';
+import {
+  commitPart,
+  discardPart,
+  entryPaths,
+  findEntry,
+  hashFile,
+  sizeOf,
+  type EntryPaths,
+  type FoundEntry,
+} from './download/cache-entry.js';
 import { acquireLock } from './download/file-lock.js';
 import { pause } from './download/pause.js';
 import { receive, type Job, type Received } from './download/receive.js';
 import { openFile } from './files.js';
 
 /** The folder that downloads are kept in: `TRANSFERKIT_CACHE`, or `transferkit` in the system's place for caches. */
-export function defaultCacheDir(environment: Readonly<Record<string, string | undefined>> = process.env, platform: string = process.platform): string {
+export function defaultCacheDir(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+  platform: string = process.platform,
+): string {
   const { TRANSFERKIT_CACHE: own, XDG_CACHE_HOME: xdg, LOCALAPPDATA: local } = environment;
   if (own) return own;
   if (xdg) return join(xdg, 'transferkit');
@@ -41,10 +53,14 @@ export async function download(request: DownloadRequest): Promise<ByteFile> {
 async function openEntry(paths: EntryPaths): Promise<ByteFile> {
   const file = await openFile(paths.file);
   if (file !== undefined) return file;
-  throw new TransferKitError('storage', `"${paths.file}" vanished from the cache just now. Fix: try again; nothing else should delete files there meanwhile.`, {
-    details: { path: paths.file },
-    retryable: true,
-  });
+  throw new TransferKitError(
+    'storage',
+    `"${paths.file}" vanished from the cache just now. Fix: try again; nothing else should delete files there meanwhile.`,
+    {
+      details: { path: paths.file },
+      retryable: true,
+    },
+  );
 }
 
 /** Whether an entry that could not be asked about again may serve as it is: no network, or a cache that cannot be written. */

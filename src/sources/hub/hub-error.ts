@@ -36,7 +36,12 @@ function explain(status: number, errorCode: string, place: HubPlace, path?: stri
   if (errorCode === 'RevisionNotFound') {
     return ['not-found', `"${repo}" has no revision "${revision}"`, 'name a branch, a tag or a commit of 40 hexadecimal digits.'];
   }
-  if (status === 401 || status === 403) return ['unauthorized', `the Hub refuses to give "${repo}"`, `${token}; if it is gated, accept its terms first.`];
+  if (status === 401 || status === 403)
+    return ['unauthorized', `the Hub refuses to give "${repo}"`, `${token}; if it is gated, accept its terms first.`];
   if (status !== 404) return undefined;
-  return ['not-found', path === undefined ? `there is no repository "${repo}" with a revision "${revision}"` : `"${repo}" has no file "${path}"`, 'check the spelling.'];
+  return [
+    'not-found',
+    path === undefined ? `there is no repository "${repo}" with a revision "${revision}"` : `"${repo}" has no file "${path}"`,
+    'check the spelling.',
+  ];
 }

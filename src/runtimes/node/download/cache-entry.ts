@@ -35,9 +35,13 @@ export function entryPaths(cacheDir: string, key: string): EntryPaths {
   const parts = key.split('/');
   const isSafe = parts.every((part) => part !== '' && part !== '.' && part !== '..' && !/[\\:*?"<>|\0]|\.tk-[\w-]+$/.test(part));
   if (!isSafe) {
-    throw new TransferKitError('bad-option', `"${key}" cannot be a place in the cache.\n  expected: file names joined by "/", without "..", and not ending in .tk-*`, {
-      details: { key },
-    });
+    throw new TransferKitError(
+      'bad-option',
+      `"${key}" cannot be a place in the cache.\n  expected: file names joined by "/", without "..", and not ending in .tk-*`,
+      {
+        details: { key },
+      },
+    );
   }
   const file = resolve(join(cacheDir, ...parts));
   const { record, part, partRecord, lock } = suffixes;
@@ -89,7 +93,11 @@ export const writeRecord = (path: string, value: object): Promise<void> =>
   });
 
 /** Size of a file, 0 where there is none. */
-export const sizeOf = (path: string): Promise<number> => stat(path).then(({ size }) => size, () => 0);
+export const sizeOf = (path: string): Promise<number> =>
+  stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );
 
 /** SHA-256 of a file as lower-case hex, read in pieces. */
 export const hashFile = (path: string): Promise<string> =>

@@ -72,7 +72,11 @@ async function removeStale(path: string): Promise<boolean> {
 }
 
 /** Milliseconds since the last heartbeat; 0 when there is no lock. */
-const ageOf = (path: string): Promise<number> => stat(path).then(({ mtimeMs }) => Date.now() - mtimeMs, () => 0);
+const ageOf = (path: string): Promise<number> =>
+  stat(path).then(
+    ({ mtimeMs }) => Date.now() - mtimeMs,
+    () => 0,
+  );
 
 async function isStale(path: string): Promise<boolean> {
   const content = await contentOf(path);

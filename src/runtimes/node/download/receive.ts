@@ -39,7 +39,11 @@ export async function receive(job: Job): Promise<Received | 'unchanged'> {
   const answer = await ask(request.url, { ...request.headers, ...rangeHeaders(part), ...conditions }, request.signal);
   if (answer.response.status === 304) return 'unchanged';
   const offset = await startOf(answer, part, job);
-  const received: Received & Pick<Part, 'validator'> = { etag: answer.response.headers.get('etag') ?? undefined, linkedEtag: answer.linkedEtag, validator: validatorOf(answer) };
+  const received: Received & Pick<Part, 'validator'> = {
+    etag: answer.response.headers.get('etag') ?? undefined,
+    linkedEtag: answer.linkedEtag,
+    validator: validatorOf(answer),
+  };
   if (offset === 0) await discardPart(paths);
   await writeRecord(paths.partRecord, received);
   await appendBody(answer, offset, job);
@@ -62,7 +66,7 @@ const rangeHeaders = ({ offset, validator }: Part): Record<string, string> => ({
 
 function validatorOf({ response }: Answer): string | undefined {
   const etag = response.headers.get('etag');
-  return etag !== null && !etag.startsWith('W/') ? etag : response.headers.get('last-modified') ?? undefined;
+  return etag !== null && !etag.startsWith('W/') ? etag : (response.headers.get('last-modified') ?? undefined);
 }
 
 /** Where the body belongs: behind the part when the server continues it, at 0 when it sends the whole file. */
@@ -74,10 +78,14 @@ async function startOf(answer: Answer, part: Part, { request, paths }: Job): Pro
   if (response.status === 206 && first === part.offset && part.offset > 0 && isSameFile) return part.offset;
   await response.body?.cancel();
   await discardPart(paths);
-  throw new TransferKitError('network', `"${showUrl(request.url)}" cannot be continued at byte ${part.offset} (status ${response.status}). Fix: try again; it starts anew.`, {
-    details: { url: showUrl(request.url), status: response.status },
-    retryable: true,
-  });
+  throw new TransferKitError(
+    'network',
+    `"${showUrl(request.url)}" cannot be continued at byte ${part.offset} (status ${response.status}). Fix: try again; it starts anew.`,
+    {
+      details: { url: showUrl(request.url), status: response.status },
+      retryable: true,
+    },
+  );
 }
 
 /** The size that the whole file will have, where the server says. */
@@ -107,7 +115,8 @@ async function appendBody(answer: Answer, offset: number, { request, paths }: Jo
   } finally {
     await handle.close();
   }
-  if (total !== undefined && loaded < total) throw connectionError(request.url, new Error(`it ended after ${loaded} of ${total} bytes`), request.signal);
+  if (total !== undefined && loaded < total)
+    throw connectionError(request.url, new Error(`it ended after ${loaded} of ${total} bytes`), request.signal);
 }
 
 /** The body piece by piece; a connection that breaks becomes a `network` error, and what came before it counts. */

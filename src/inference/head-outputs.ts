@@ -1,10 +1,10 @@
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import type { Base } from './base.js';
-import type { AnyHead } from './heads/head.js';
-import { runExamples } from './inference.js';
-import type { EncodedArray, EncodedInput } from './inputs/input.js';
-import { inference, runGraph, type RunOptions } from './layers/run-graph.js';
+import type { Base } from '../base.js';
+import type { AnyHead } from '../heads/head.js';
+import { runExamples } from './run-examples.js';
+import type { EncodedArray, EncodedInput } from '../inputs/input.js';
+import { inference, runGraph, type RunOptions } from '../layers/run-graph.js';
 
 /** What is needed to compute a head's outputs. */
 export interface HeadedBase {

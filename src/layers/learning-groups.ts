@@ -1,5 +1,5 @@
-import { TransferKitError } from './errors.js';
-import { unknownName } from './nearest-name.js';
+import { TransferKitError } from '../errors.js';
+import { unknownName } from '../common/nearest-name.js';
 
 /** A group of layers as a predicate sees it. */
 export interface GroupInfo {

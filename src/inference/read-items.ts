@@ -1,10 +1,10 @@
-import type { Dataset, SkippedItem } from './data/dataset.js';
-import { TransferKitError } from './errors.js';
-import { inOrder } from './inputs/encode.js';
-import type { EncodedArray, EncodedInput } from './inputs/input.js';
-import { createRandom, hash32, type Random } from './random.js';
-import { encodeBranches } from './model.js';
-import type { AnyModel } from './training/weight-set.js';
+import type { Dataset, SkippedItem } from '../data/dataset.js';
+import { TransferKitError } from '../errors.js';
+import { inOrder } from '../inputs/encode.js';
+import type { EncodedArray, EncodedInput } from '../inputs/input.js';
+import { createRandom, hash32, type Random } from '../common/random.js';
+import { encodeBranches } from '../model.js';
+import type { AnyModel } from '../training/weight-set.js';
 
 /** An example that was read: its inputs and its target as numbers. */
 export interface ReadItem {

@@ -1,8 +1,8 @@
 import * as v from 'valibot';
-import { TransferKitError } from './errors.js';
-import type { ModelRecord } from './model.js';
-import type { Checkpoint } from './sources/source.js';
-import { parseJsonObject } from './weights/read-json.js';
+import { TransferKitError } from '../errors.js';
+import type { ModelRecord } from '../model.js';
+import type { Checkpoint } from '../sources/source.js';
+import { parseJsonObject } from '../weights/read-json.js';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 

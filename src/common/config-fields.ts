@@ -1,4 +1,4 @@
-import { TransferKitError } from './errors.js';
+import { TransferKitError } from '../errors.js';
 import type { JsonObject, JsonValue } from './json.js';
 
 /** Fields that transformers writes into every configuration and that change no number of a backbone. */

@@ -1,10 +1,10 @@
 import type { LayerVariable } from '@tensorflow/tfjs-layers';
 import { modelCard, type ModelCardFacts } from './model-card.js';
 import { checkSaveTarget } from './save-target.js';
-import type { AnyModel } from './training/weight-set.js';
+import type { AnyModel } from '../training/weight-set.js';
 import { version } from './version.js';
-import type { TensorValue } from './weights/tensor-value.js';
-import { writeSafetensors } from './weights/safetensors.js';
+import type { TensorValue } from '../weights/tensor-value.js';
+import { writeSafetensors } from '../weights/safetensors.js';
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 const json = (value: unknown): Uint8Array => encode(`${JSON.stringify(value, null, 2)}\n`);

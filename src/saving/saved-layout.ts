@@ -1,10 +1,10 @@
-import type { AnyBackbone } from './backbones/backbone.js';
-import type { JsonObject } from './json.js';
-import type { InputRecipe } from './inputs/input.js';
-import type { FreezeState } from './base.js';
-import { TransferKitError } from './errors.js';
-import type { Checkpoint } from './sources/source.js';
-import type { WeightTable } from './weights/fill-model.js';
+import type { AnyBackbone } from '../backbones/backbone.js';
+import type { JsonObject } from '../common/json.js';
+import type { InputRecipe } from '../inputs/input.js';
+import type { FreezeState } from '../base.js';
+import { TransferKitError } from '../errors.js';
+import type { Checkpoint } from '../sources/source.js';
+import type { WeightTable } from '../weights/fill-model.js';
 
 /** The part of a saved model's `config.json` that builds it again. */
 export interface SavedModel {

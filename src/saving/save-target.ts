@@ -1,7 +1,7 @@
-import { TransferKitError } from './errors.js';
-import type { JsonObject } from './json.js';
-import type { Runtime } from './runtimes/runtime.js';
-import { parseJsonObject } from './weights/read-json.js';
+import { TransferKitError } from '../errors.js';
+import type { JsonObject } from '../common/json.js';
+import type { Runtime } from '../runtimes/runtime.js';
+import { parseJsonObject } from '../weights/read-json.js';
 
 /** What every saved model may have; companions of the processor are listed in its config. */
 const ownFiles = ['config.json', 'model.safetensors', 'training.json', 'metrics.json', 'LICENSE', 'README.md'];

@@ -1,4 +1,4 @@
-import { TransferKitError } from './errors.js';
+import { TransferKitError } from '../errors.js';
 
 /**
  * The same error, with the checkpoint named: layers, tokenizers and recipes complain of what is wrong and do not know where it

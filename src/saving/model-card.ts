@@ -1,4 +1,4 @@
-import type { Modality } from './inputs/input.js';
+import type { Modality } from '../inputs/input.js';
 import { yaml, type YamlValue } from './yaml-text.js';
 
 /** What a model card tells. Everything that is absent is left out, or said to be unknown. */

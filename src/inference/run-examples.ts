@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { SymbolicTensor } from '@tensorflow/tfjs-layers';
-import { breathe } from './breathe.js';
-import { eager } from './engines/eager.js';
-import type { EncodedArray } from './inputs/input.js';
-import { collate, uncollate } from './inputs/collate.js';
-import { runGraph } from './layers/run-graph.js';
+import { breathe } from '../engines/breathe.js';
+import { eager } from '../engines/eager.js';
+import type { EncodedArray } from '../inputs/input.js';
+import { collate, uncollate } from '../inputs/collate.js';
+import { runGraph } from '../layers/run-graph.js';
 
 /** Inputs run through a network at once when nothing is learnt. More gains little on a processor and costs memory. */
 const inferenceBatch = 16;

@@ -1,4 +1,4 @@
-import { TransferKitError } from './errors.js';
+import { TransferKitError } from '../errors.js';
 
 /** Levenshtein distance between two short strings. */
 function distance(a: string, b: string): number {
