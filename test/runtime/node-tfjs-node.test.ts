@@ -33,20 +33,34 @@ interface Verdict {
   readonly leaked: number;
 }
 
-const program = fileURLToPath(new URL('./tfjs-node-program.ts', import.meta.url));
+const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+const program = source('./tfjs-node-program.ts');
 let root = '';
 beforeAll(async () => void (root = await mkdtemp(join(tmpdir(), 'tfjs-node-'))));
 afterAll(() => rm(root, { recursive: true }));
 
 /** Makes an application whose packages lie where `links` says, runs it and gives what it printed. */
-async function runApplication(name: string, links: Readonly<Record<string, string>>): Promise<{ verdict: Verdict; stderr: string }> {
+async function runApplication(
+  name: string,
+  links: Readonly<Record<string, string>>,
+  entry = program,
+): Promise<{ verdict: Verdict; stderr: string }> {
   const folder = join(root, name);
   for (const [link, target] of Object.entries(links)) {
     await mkdir(dirname(join(folder, link)), { recursive: true });
     await symlink(target, join(folder, link));
   }
   const outfile = join(folder, 'program.mjs');
-  await build({ entryPoints: [program], outfile, bundle: true, format: 'esm', platform: 'node', packages: 'external', logLevel: 'error' });
+  await build({
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    external: ['@tensorflow/*', 'sharp', 'cli-progress'],
+    alias: { '#runtime': source('../../src/runtimes/node.ts') },
+    logLevel: 'error',
+  });
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [outfile], {
     cwd: folder,
     env: { ...process.env, TRANSFERKIT_BACKEND: '' },
@@ -62,6 +76,17 @@ describe.skipIf(!isThere)(`tfjs-node${reason}`, () => {
     expect(verdict.losses.at(-1)!).toBeLessThan(verdict.losses[0]! * 0.5);
     expect(verdict.leaked).toBe(0);
     expect(stderr).toBe('');
+  });
+
+  it('trains whole networks with fineTune, along the same curve as wasm', async () => {
+    const training = source('./tfjs-node-training.ts');
+    const { verdict } = await runApplication('fine-tune', { node_modules: packages }, training);
+    expect(verdict.choice.backend).toBe('tensorflow');
+    expect(verdict.leaked).toBe(0);
+    const env = { ...process.env, TRANSFERKIT_BACKEND: 'wasm' };
+    const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', training], { cwd: source('../..'), env });
+    const wasm = (JSON.parse(stdout) as Verdict).losses;
+    verdict.losses.forEach((loss, step) => expect(Math.abs(loss - wasm[step]!)).toBeLessThan(0.01 * Math.max(1, loss)));
   });
 
   it('is passed over, with the reason, when it brings its own tfjs-core', async () => {
