@@ -14,9 +14,9 @@ for (const family of [mobilenetV2, bert]) {
   const data = tinySamples(family);
   const { history } = await fineTune(model, data, {
     unfreeze: 'all',
-    epochs: 20,
+    epochs: 10,
     headEpochs: 2,
-    learningRate: 0.003,
+    learningRate: 1e-4,
     validation: 0,
     progress: false,
   });
