@@ -15,9 +15,11 @@ export interface OptimizerOptions {
   readonly gradientClip: number;
 }
 
-/** Length of all gradients together, as a scalar tensor. */
-const globalNorm = (gradients: readonly tf.Tensor[]): tf.Tensor =>
-  tf.sqrt(tf.addN(gradients.map((gradient) => tf.sum(tf.square(gradient)))));
+/** Length of all gradients together, as a scalar tensor. Added one by one: a GPU takes a few tensors at a time only. */
+function globalNorm(gradients: readonly tf.Tensor[]): tf.Tensor {
+  const squares = gradients.map((gradient) => tf.sum(tf.square(gradient)));
+  return tf.sqrt(squares.reduce((sum, square) => tf.add(sum, square)));
+}
 
 /** AdamW over a set of weights. It owns its slots. */
 export class Optimizer {
