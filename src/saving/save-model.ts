@@ -4,7 +4,7 @@ import { checkSaveTarget } from './save-target.js';
 import type { AnyModel } from '../training/weight-set.js';
 import { version } from './version.js';
 import type { TensorValue } from '../weights/tensor-value.js';
-import { writeSafetensors } from '../weights/safetensors.js';
+import { writeSafetensors } from '../weights/write-safetensors.js';
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 const json = (value: unknown): Uint8Array => encode(`${JSON.stringify(value, null, 2)}\n`);

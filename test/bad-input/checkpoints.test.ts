@@ -3,7 +3,7 @@ import { copyFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { loadPretrained, runtime } from 'transferkit';
-import { writeSafetensors } from '../../src/weights/safetensors.js';
+import { writeSafetensors } from '../../src/weights/write-safetensors.js';
 import { copyOf, editJson, emptyFolder, fails, folderOf, published, safetensors, takeApart } from './fixtures.js';
 
 await runtime.chooseBackend('wasm');

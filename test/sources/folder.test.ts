@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { folder } from '../../src/sources/folder.js';
 import { maxCompanionBytes } from '../../src/weights/checkpoint-files.js';
 import { maxJsonBytes } from '../../src/weights/read-json.js';
-import { writeSafetensors } from '../../src/weights/safetensors.js';
+import { writeSafetensors } from '../../src/weights/write-safetensors.js';
 import { expectError } from '../weights/expect-error.js';
 import { temporaryFolder, testRuntime } from './test-runtime.js';
 

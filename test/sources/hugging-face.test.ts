@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { huggingFace, huggingFaceUri } from '../../src/sources/hugging-face.js';
 import type { Checkpoint, SourceContext } from '../../src/sources/source.js';
-import { writeSafetensors } from '../../src/weights/safetensors.js';
+import { writeSafetensors } from '../../src/weights/write-safetensors.js';
 import { expectError } from '../weights/expect-error.js';
 import { startHub, type RunningHub } from './hub-server.js';
 import { temporaryFolder, testRuntime } from './test-runtime.js';

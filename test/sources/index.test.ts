@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openSource, sources } from '../../src/sources/index.js';
 import { memory } from '../../src/sources/memory.js';
-import { writeSafetensors } from '../../src/weights/safetensors.js';
+import { writeSafetensors } from '../../src/weights/write-safetensors.js';
 import { expectError } from '../weights/expect-error.js';
 import { temporaryFolder, testRuntime } from './test-runtime.js';
 

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { TransferKitError } from '../../src/errors.js';
 import { memoryFile, type ByteFile } from '../../src/weights/byte-file.js';
-import { maxHeaderBytes, readSafetensorsHeader, readTensor, writeSafetensors } from '../../src/weights/safetensors.js';
+import { maxHeaderBytes, readSafetensorsHeader, readTensor } from '../../src/weights/safetensors.js';
+import { writeSafetensors } from '../../src/weights/write-safetensors.js';
 import type { TensorValue } from '../../src/weights/tensor-value.js';
 import { expectError } from './expect-error.js';
 
