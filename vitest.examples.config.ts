@@ -1,4 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
 /** The examples, run as a user runs them. */
-export default defineConfig({ test: { include: ['test/examples/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 60_000 } });
+export default defineConfig({
+  test: { name: 'examples', include: ['test/examples/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 60_000 },
+});

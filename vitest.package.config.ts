@@ -2,5 +2,5 @@ import { defineConfig } from 'vitest/config';
 
 /** Tests of what is published: they need `npm run build` first. */
 export default defineConfig({
-  test: { include: ['test/package/**/*.test.ts'], testTimeout: 300_000, hookTimeout: 300_000, fileParallelism: false },
+  test: { name: 'package', include: ['test/package/**/*.test.ts'], testTimeout: 300_000, hookTimeout: 300_000, fileParallelism: false },
 });
