@@ -6,6 +6,7 @@ import type { EncodedArray } from '../inputs/input.js';
 import { borderTensors } from '../layers/cut-graph.js';
 import type { Random } from '../common/random.js';
 import { readItem, readItems, type ReadItem } from '../inference/read-items.js';
+import { orderedBatches } from './batches.js';
 import type { AnyModel } from './weight-set.js';
 
 /** One example as the trained part of the network sees it. */
@@ -28,8 +29,8 @@ export interface FeatureStore {
   readonly ids: readonly string[];
   /** Examples that could not be read. */
   readonly skipped: readonly SkippedItem[];
-  /** Number of examples whose features are kept in memory. */
-  readonly kept: number;
+  /** Bytes of the budget that are left; not above 0 once examples had to be left out. */
+  readonly room: number;
   read(indices: readonly number[]): Promise<StoredExample[]>;
 }
 
@@ -59,10 +60,9 @@ class Store implements FeatureStore {
   readonly lengths: number[] = [];
   readonly ids: string[] = [];
   readonly skipped: SkippedItem[] = [];
-  kept = 0;
+  room: number;
   readonly #indices: number[] = [];
   readonly #examples: (StoredExample | undefined)[] = [];
-  #room: number;
 
   constructor(
     private readonly model: AnyModel,
@@ -70,7 +70,7 @@ class Store implements FeatureStore {
     readonly firstGroup: number,
     private readonly options: StoreOptions,
   ) {
-    this.#room = options.budget;
+    this.room = options.budget;
   }
 
   get count(): number {
@@ -94,12 +94,11 @@ class Store implements FeatureStore {
     );
   }
 
-  async read(indices: readonly number[]): Promise<StoredExample[]> {
-    const missing = indices.filter((index) => this.#examples[index] === undefined);
-    const items = await Promise.all(missing.map((index) => readItem(this.model, this.data, this.#indices[index]!, this.options.random)));
-    const examples = await this.#compute(items);
-    const computed = new Map(missing.map((index, position) => [index, examples[position]!]));
-    return indices.map((index) => this.#examples[index] ?? computed.get(index)!);
+  read(indices: readonly number[]): Promise<StoredExample[]> {
+    return readKept(this.#examples, indices, async (missing) => {
+      const { random } = this.options;
+      return this.#compute(await Promise.all(missing.map((index) => readItem(this.model, this.data, this.#indices[index]!, random))));
+    });
   }
 
   #add(item: ReadItem, example: StoredExample): void {
@@ -107,11 +106,10 @@ class Store implements FeatureStore {
     this.ids.push(item.id);
     this.targets.push(item.rawTarget);
     this.lengths.push(Math.max(...item.branches.map((input) => input.length)));
-    this.#room -= bytesOf(example);
+    this.room -= bytesOf(example);
     // A head that corrupts its inputs sees them anew each time; what was computed once must not be kept.
-    const keep = this.#room >= 0 && this.model.head.corrupt === undefined;
+    const keep = this.room >= 0 && this.model.head.corrupt === undefined;
     this.#examples.push(keep ? example : undefined);
-    if (keep) this.kept++;
   }
 
   /** Runs the part in front of the border over some items. */
@@ -149,28 +147,41 @@ export async function createFeatureStore(model: AnyModel, data: Dataset, firstGr
   return store;
 }
 
-/** The same examples behind a later border: what lies between is computed once, as the weights stand now. */
+/**
+ * The same examples behind a later border: what lies between is computed as the weights stand now, and kept as far as the
+ * store's room goes. What lies between must not learn while the result is read.
+ */
 export async function advanceStore(model: AnyModel, store: FeatureStore, firstGroup: number): Promise<FeatureStore> {
   if (store.firstGroup === firstGroup || model.head.corrupt !== undefined) return store;
   const start = { tensors: bordersOf(model, store.firstGroup) };
   const wanted = bordersOf(model, firstGroup);
-  const examples: StoredExample[] = [];
-  for (let from = 0; from < store.count; from += chunkSize) {
-    const indices = Array.from({ length: Math.min(chunkSize, store.count - from) }, (_, offset) => from + offset);
+  const { branches } = model.head;
+  const compute = async (indices: readonly number[]): Promise<StoredExample[]> => {
     const stored = await store.read(indices);
-    const inputs = stored.flatMap((example, offset) =>
-      example.branches.map((arrays) => ({ arrays, length: store.lengths[from + offset]! })),
+    const inputs = stored.flatMap((example, place) =>
+      example.branches.map((arrays) => ({ arrays, length: store.lengths[indices[place]!]! })),
     );
     const rows = await runExamples(start, inputs, wanted);
-    const { branches } = model.head;
-    stored.forEach(({ target }, offset) => examples.push({ branches: rows.slice(offset * branches, (offset + 1) * branches), target }));
-  }
-  return {
-    ...pick(store),
-    firstGroup,
-    kept: examples.length,
-    read: (indices) => Promise.resolve(indices.map((index) => examples[index]!)),
+    return stored.map(({ target }, place) => ({ branches: rows.slice(place * branches, (place + 1) * branches), target }));
   };
+  const examples: (StoredExample | undefined)[] = [];
+  let { room } = store;
+  for (const indices of orderedBatches(store.count, chunkSize)) {
+    if (room <= 0) break;
+    for (const example of await compute(indices)) examples.push((room -= bytesOf(example)) >= 0 ? example : undefined);
+  }
+  const { count, targets, lengths, ids, skipped } = store;
+  return { count, targets, lengths, ids, skipped, firstGroup, room, read: (indices) => readKept(examples, indices, compute) };
 }
 
-const pick = ({ count, targets, lengths, ids, skipped }: FeatureStore) => ({ count, targets, lengths, ids, skipped });
+/** Examples that are kept, and the missing ones computed together. */
+async function readKept(
+  kept: readonly (StoredExample | undefined)[],
+  indices: readonly number[],
+  compute: (missing: readonly number[]) => Promise<StoredExample[]>,
+): Promise<StoredExample[]> {
+  const missing = indices.filter((index) => kept[index] === undefined);
+  const examples = missing.length === 0 ? [] : await compute(missing);
+  const computed = new Map(missing.map((index, place) => [index, examples[place]!]));
+  return indices.map((index) => kept[index] ?? computed.get(index)!);
+}

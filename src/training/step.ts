@@ -58,8 +58,11 @@ export class StepFunction {
   /** Loss and metrics without learning. */
   async evaluate(examples: readonly StoredExample[], weights: readonly number[]): Promise<BatchFigures> {
     const batch = this.#collate(examples, weights);
-    const figures = disposeAfter(tensorsOf(batch), () => tf.tidy(() => this.#figures(batch, this.#forward(batch, inference, inference))));
-    return readFigures(figures);
+    const compute = (): tf.Tensor1D => {
+      const outputs = this.#forward(batch, inference, inference);
+      return this.#figures(batch, outputs, this.#losses(batch, outputs));
+    };
+    return readFigures(disposeAfter(tensorsOf(batch), () => tf.tidy(compute)));
   }
 
   /** One step: forwards, backwards, and every weight moved. Gives the figures from before the move. */
@@ -75,18 +78,24 @@ export class StepFunction {
   }
 
   #learn(batch: Batch, optimizer: Optimizer, rates: StepRates): tf.Tensor1D {
-    let figures!: tf.Tensor1D;
+    let figures: tf.Tensor1D | undefined;
     const variables = optimizer.weights.map((weight) => weight.variable);
-    const { value, grads } = tf.variableGrads(() => {
-      const outputs = this.#forward(batch, this.#training, this.#headTraining);
-      figures = tf.keep(this.#figures(batch, outputs));
-      return tf.mean<tf.Scalar>(this.#losses(batch, outputs));
-    }, variables);
-    const byVariable = new Map(
-      variables.flatMap((variable) => (grads[variable.name] == null ? [] : [[variable, grads[variable.name]!] as const])),
-    );
-    disposeAfter([value, ...byVariable.values()], () => optimizer.apply(byVariable, rates));
-    return figures;
+    try {
+      const { value, grads } = tf.variableGrads(() => {
+        const outputs = this.#forward(batch, this.#training, this.#headTraining);
+        const losses = this.#losses(batch, outputs);
+        figures = tf.keep(this.#figures(batch, outputs, losses));
+        return tf.mean<tf.Scalar>(losses);
+      }, variables);
+      const byVariable = new Map(
+        variables.flatMap((variable) => (grads[variable.name] == null ? [] : [[variable, grads[variable.name]!] as const])),
+      );
+      disposeAfter([value, ...byVariable.values()], () => optimizer.apply(byVariable, rates));
+    } catch (error) {
+      figures?.dispose(); // kept past the scope that would have freed it
+      throw error;
+    }
+    return figures!;
   }
 
   #forward(batch: Batch, base: RunOptions, head: RunOptions): tf.Tensor[] {
@@ -104,9 +113,9 @@ export class StepFunction {
   }
 
   /** float32 [1 + metrics]: sums over the batch. */
-  #figures(batch: Batch, outputs: readonly tf.Tensor[]): tf.Tensor1D {
+  #figures(batch: Batch, outputs: readonly tf.Tensor[], losses: tf.Tensor1D): tf.Tensor1D {
     const metrics = Object.values(this.model.head.metrics).map((metric) => tf.sum(metric(outputs, batch.targets)));
-    return tf.stack([tf.sum(this.#losses(batch, outputs)), ...metrics]) as tf.Tensor1D;
+    return tf.stack([tf.sum(losses), ...metrics]) as tf.Tensor1D;
   }
 
   #collate(examples: readonly StoredExample[], weights: readonly number[]): Batch {

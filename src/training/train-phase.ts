@@ -71,7 +71,7 @@ export class PhaseRun {
   constructor(private readonly context: PhaseContext) {
     const { model, plan, phase, train } = context;
     const random = createRandom(plan.seed).fork(phase.name);
-    this.#step = new StepFunction(model, phase.firstGroup, { labelSmoothing: plan.labelSmoothing }, random.fork('dropout'));
+    this.#step = new StepFunction(model, train.firstGroup, { labelSmoothing: plan.labelSmoothing }, random.fork('dropout'));
     this.#optimizer = new Optimizer(learningWeights(model), { weightDecay: phase.weightDecay, gradientClip: plan.gradientClip });
     this.#shuffle = random.fork('shuffle');
     this.#names = ['loss', ...Object.keys(model.head.metrics)];

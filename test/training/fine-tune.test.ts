@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
-import { addHead, classification, evaluate, fineTune, freezeBase, runtime, type ProgressEvent } from 'transferkit';
+import { addHead, classification, evaluate, fineTune, freezeBase, runtime, type EncodedInput, type ProgressEvent } from 'transferkit';
 import { bert } from 'transferkit/backbones/bert';
 import { mobilenetV2 } from 'transferkit/backbones/mobilenet-v2';
 import { examples } from 'transferkit/data';
@@ -56,6 +56,38 @@ describe('training', () => {
       model.dispose();
     }
     losses[1]!.forEach((loss, index) => expect(loss).toBeCloseTo(losses[0]![index]!, 4));
+  });
+
+  test('with layers unfrozen, features beyond the budget are computed again and teach the same', async () => {
+    const losses: number[][] = [];
+    for (const cacheBytes of [2 ** 30, 4000, 0]) {
+      const model = await colourModel();
+      const options = { unfreeze: { last: 2 }, epochs: 2, headEpochs: 2, validation: 0, cacheBytes, progress: false } as const;
+      const { history } = await fineTune(model, colours(30), options);
+      losses.push(history.epochs.map((epoch) => epoch.loss));
+      model.dispose();
+    }
+    for (const curve of losses.slice(1)) curve.forEach((loss, index) => expect(loss).toBeCloseTo(losses[0]![index]!, 3));
+  });
+
+  test('a head that corrupts its inputs sees them anew in every epoch, frozen base or not', async () => {
+    const head = classification(['even', 'odd']);
+    let seen = 0;
+    const corrupting = { ...head, corrupt: (inputs: readonly EncodedInput[]) => (seen++, inputs) };
+    for (const unfreeze of ['none', { last: 1 }] as const) {
+      seen = 0;
+      const model = addHead(await tinyBase(bert, runtime), corrupting, { seed: 5 });
+      const { history } = await fineTune(model, tinySamples(bert) as never, {
+        unfreeze,
+        headEpochs: 2,
+        epochs: 2,
+        validation: 0,
+        progress: false,
+      });
+      expect(history.epochs.every((epoch) => Number.isFinite(epoch.loss))).toBe(true);
+      expect(seen).toBeGreaterThanOrEqual(8 * (1 + history.epochs.length));
+      model.dispose();
+    }
   });
 
   test('early stopping restores the best weights', async () => {
