@@ -9,7 +9,7 @@ import { openCheckpoint, type LoadOptions } from './load-pretrained.js';
 import type { Model } from './model.js';
 import type { Runtime } from './runtimes/runtime.js';
 import { savedRecord } from './saving/saved-record.js';
-import { savedPart, type SavedModel } from './saving/saved-layout.js';
+import { savedModel, type SavedModel } from './saving/saved-layout.js';
 import type { Checkpoint, Source } from './sources/source.js';
 import type { AnyModel } from './training/weight-set.js';
 import { addHead } from './add-head.js';
@@ -48,7 +48,7 @@ export async function loadModel<M extends Modality = Modality, Label extends str
   const backend = await runtime.chooseBackend(options.backend);
   const checkpoint = await openCheckpoint(from, runtime, options);
   try {
-    const saved = savedPart(checkpoint);
+    const saved = savedModel(checkpoint);
     const base = await restoreBase(saved, checkpoint, { runtime, backend }, options.backbones);
     return (await restoreModel(saved, base, checkpoint, options.heads)) as unknown as Model<M, Label>;
   } catch (error) {

@@ -11,7 +11,7 @@ import { buildGuarded } from './layers/build-guarded.js';
 import { disposeModel } from './layers/dispose-model.js';
 import { namedWeights } from './layers/named-weights.js';
 import type { Runtime } from './runtimes/runtime.js';
-import { familyOfSaved, isSavedModel, savedPart } from './saving/saved-layout.js';
+import { familyOfSaved, isSaved, savedBase } from './saving/saved-layout.js';
 import { openSource } from './sources/index.js';
 import type { Checkpoint, DownloadProgress, Source } from './sources/source.js';
 import { fillModel } from './weights/fill-model.js';
@@ -130,7 +130,7 @@ export function openCheckpoint(source: string | Source, runtime: Runtime, option
 
 /** The family that was asked for, or the one that the checkpoint belongs to. */
 async function familyFor(checkpoint: Checkpoint, wanted: string | AnyBackbone | undefined): Promise<AnyBackbone> {
-  const saved = isSavedModel(checkpoint) ? savedPart(checkpoint).backbone.name : undefined;
+  const saved = isSaved(checkpoint) ? savedBase(checkpoint).backbone.name : undefined;
   const family = wanted === undefined && saved === undefined ? await matchBackbone(checkpoint) : await findBackbone(wanted ?? saved!);
   if (saved !== undefined && saved !== family.name) throw otherFamily(checkpoint, family.name, saved);
   if (saved !== undefined) return familyOfSaved(family, checkpoint);

@@ -6,25 +6,57 @@ import { TransferKitError } from '../errors.js';
 import type { Checkpoint } from '../sources/source.js';
 import type { WeightTable } from '../weights/fill-model.js';
 
-/** The part of a saved model's `config.json` that builds it again. */
-export interface SavedModel {
+/** What builds a saved base again: a network without a head, as the package's own are kept. */
+export interface SavedBase {
   readonly format: number;
   readonly backbone: { readonly name: string; readonly config: JsonObject };
-  readonly head: { readonly name: string; readonly config: JsonObject };
   readonly input: InputRecipe;
-  readonly freeze: FreezeState;
   readonly base: { readonly origin: string; readonly revision: string; readonly license?: string };
 }
 
-/** Whether a checkpoint is a folder that `model.save` wrote. */
-export const isSavedModel = ({ config }: Checkpoint): boolean => config['transferkit'] !== undefined;
+/** The part of a saved model's `config.json` that builds it again. */
+export interface SavedModel extends SavedBase {
+  readonly head: { readonly name: string; readonly config: JsonObject };
+  readonly freeze: FreezeState;
+}
 
-/** @throws TransferKitError `bad-config` for a folder that is not a saved model, is incomplete or was written by a newer version */
-export function savedPart(checkpoint: Checkpoint): SavedModel {
-  const { config, origin } = checkpoint;
-  const saved = config['transferkit'];
-  const complain = (what: string, fix: string): TransferKitError =>
-    new TransferKitError('bad-config', `"${origin}" ${what}.\n  Fix: ${fix}`, { details: { origin } });
+/** Whether a checkpoint has what `model.save` writes, with a head or without. */
+export const isSaved = ({ config }: Checkpoint): boolean => config['transferkit'] !== undefined;
+
+/**
+ * What it takes to build the base again; a head beside it must be whole too.
+ * @throws TransferKitError `bad-config` for a checkpoint that was not saved by us, is incomplete or was written by a newer version
+ */
+export function savedBase(checkpoint: Checkpoint): SavedBase {
+  const saved = savedPart(checkpoint);
+  checkParts(checkpoint, saved, hasHead(saved) ? { ...baseParts, ...headParts } : baseParts);
+  return saved as unknown as SavedBase;
+}
+
+/** @throws TransferKitError `bad-config` as `savedBase`, and for a base without a head */
+export function savedModel(checkpoint: Checkpoint): SavedModel {
+  const saved = savedPart(checkpoint);
+  if (!hasHead(saved)) {
+    throw complaint(
+      checkpoint,
+      'is a base without a head, and loadModel loads a base with its head',
+      'load it with loadPretrained, and put a head on it with addHead.',
+    );
+  }
+  checkParts(checkpoint, saved, { ...baseParts, ...headParts });
+  return saved as unknown as SavedModel;
+}
+
+/** One of the two parts that only a model has is enough to tell that the other was lost. */
+const hasHead = (saved: JsonObject): boolean => Object.keys(headParts).some((part) => saved[part] !== undefined);
+
+const complaint = ({ origin }: Checkpoint, what: string, fix: string): TransferKitError =>
+  new TransferKitError('bad-config', `"${origin}" ${what}.\n  Fix: ${fix}`, { details: { origin } });
+
+/** The "transferkit" part of a config, of the format that is read here. */
+function savedPart(checkpoint: Checkpoint): JsonObject {
+  const saved = checkpoint.config['transferkit'];
+  const complain = (what: string, fix: string): TransferKitError => complaint(checkpoint, what, fix);
   if (saved === undefined) {
     throw complain(
       'is not a model that TransferKit saved: there is no config.json with a "transferkit" part',
@@ -39,9 +71,12 @@ export function savedPart(checkpoint: Checkpoint): SavedModel {
       'install a newer version of transferkit, or save the model again.',
     );
   }
+  return saved;
+}
+
+function checkParts(checkpoint: Checkpoint, saved: JsonObject, parts: PartRules): void {
   const broken = Object.entries(parts).find(([part, holds]) => !holds(saved[part]));
-  if (broken !== undefined) throw complain(`has no usable "${broken[0]}" in the "transferkit" part of its config.json`, again);
-  return saved as unknown as SavedModel;
+  if (broken !== undefined) throw complaint(checkpoint, `has no usable "${broken[0]}" in the "transferkit" part of its config.json`, again);
 }
 
 const again = 'save the model again, or fetch the folder again as it was saved.';
@@ -50,15 +85,22 @@ const isRecord = (value: unknown): value is JsonObject => typeof value === 'obje
 const isNamedConfig = (value: unknown): boolean => isRecord(value) && typeof value['name'] === 'string' && isRecord(value['config']);
 
 /** What each part must be; what is inside a config is its owner's business. */
-const parts: Readonly<Record<string, (value: unknown) => boolean>> = {
+type PartRules = Readonly<Record<string, (value: unknown) => boolean>>;
+
+const baseParts: PartRules = {
   backbone: isNamedConfig,
-  head: isNamedConfig,
   input: isRecord,
-  freeze: (value) =>
-    isRecord(value) && Array.isArray(value['learns']) && value['learns'].every((learns) => typeof learns === 'boolean') &&
-    (value['normalization'] === 'inference' || value['normalization'] === 'batch'),
   base: (value) => isRecord(value) && typeof value['origin'] === 'string' && typeof value['revision'] === 'string',
-}; // prettier-ignore
+};
+
+const headParts: PartRules = {
+  head: isNamedConfig,
+  freeze: (value) =>
+    isRecord(value) &&
+    Array.isArray(value['learns']) &&
+    value['learns'].every((learns) => typeof learns === 'boolean') &&
+    (value['normalization'] === 'inference' || value['normalization'] === 'batch'),
+};
 
 /** Weights under our own names: those of the base, without the head's. */
 const baseTable: WeightTable<JsonObject> = {
@@ -69,10 +111,10 @@ const baseTable: WeightTable<JsonObject> = {
 };
 
 /**
- * The family as it reads a saved model: config and input recipe are those that were saved, weights have our own names, and the
- * head is left out. A saved model is thereby one more checkpoint to start from.
+ * The family as it reads a saved base or model: config and input recipe are those that were saved, weights have our own names, and
+ * the head is left out. A saved model is thereby one more checkpoint to start from.
  */
 export function familyOfSaved(family: AnyBackbone, checkpoint: Checkpoint): AnyBackbone {
-  const saved = savedPart(checkpoint);
+  const saved = savedBase(checkpoint);
   return { ...family, parse: () => saved.backbone.config, input: () => saved.input, weights: { transferkit: baseTable } };
 }

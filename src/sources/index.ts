@@ -35,6 +35,12 @@ const isFolderOrWeights = async (path: string, runtime: Runtime): Promise<boolea
 /** Every source of the package, in the order in which they are asked. */
 export const sources: readonly SourceEntry[] = [
   {
+    name: 'bundled',
+    example: 'bundled://text-small',
+    accepts: (uri) => schemeOf(uri) === 'bundled',
+    load: async () => (await import('./bundled.js')).bundledUri,
+  },
+  {
     name: 'hugging-face',
     example: 'hf://owner/repo@revision',
     accepts: (uri) => schemeOf(uri) === 'hf',

@@ -6,6 +6,9 @@ import { elementCount, type StoredType, type TensorValue } from './tensor-value.
 /** How floating values are stored. `F16` halves the file, keeps about 3 decimal digits, and ends at 65504. */
 export type StoredFloats = 'F32' | 'F16';
 
+/** A tensor to be stored: of the two number types that are computed with, or of whole numbers -128 to 127, a quarter as large. */
+export type StorableTensor = TensorValue | { readonly shape: readonly number[]; readonly values: Int8Array };
+
 interface Part {
   readonly name: string;
   readonly dtype: StoredType;
@@ -23,7 +26,7 @@ interface Part {
  * ```
  */
 export function writeSafetensors(
-  tensors: ReadonlyMap<string, TensorValue>,
+  tensors: ReadonlyMap<string, StorableTensor>,
   metadata: Readonly<Record<string, string>> = {},
   floats: StoredFloats = 'F32',
 ): Uint8Array {
@@ -44,7 +47,7 @@ export function writeSafetensors(
   return file;
 }
 
-function toPart(name: string, { shape, values }: TensorValue, floats: StoredFloats): Part {
+function toPart(name: string, { shape, values }: StorableTensor, floats: StoredFloats): Part {
   if (name === metadataName || elementCount(shape) !== values.length) {
     throw new TransferKitError(
       'bad-input',
@@ -53,7 +56,7 @@ function toPart(name: string, { shape, values }: TensorValue, floats: StoredFloa
     );
   }
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  if (values instanceof Int32Array) return { name, dtype: 'I32', shape, bytes };
+  if (!(values instanceof Float32Array)) return { name, dtype: values instanceof Int8Array ? 'I8' : 'I32', shape, bytes };
   return { name, dtype: floats, shape, bytes: floats === 'F16' ? encodeHalf(values) : bytes };
 }
 

@@ -77,7 +77,8 @@ export async function servePages(pages: Readonly<Record<string, ServedPage>>): P
     const headers = page?.isolated ? isolation : {};
     if (page !== undefined && name === '') return { type: 'text/html', body: html, headers };
     const file = page?.files.get(name);
-    if (file !== undefined) return { type: 'text/javascript', body: file, headers };
+    if (file !== undefined && name.endsWith('.js')) return { type: 'text/javascript', body: file, headers };
+    if (file !== undefined) return ranged(file, request.headers.range);
     return routes[folder]?.(name, request, visits.get(pathname)!) ?? { status: 404 };
   };
   const send = (response: ServerResponse, { status = 200, type = 'application/octet-stream', headers = {}, body = '' }: Answer): void => {

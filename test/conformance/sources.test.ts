@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, test } from 'vitest';
 import { runtime } from 'transferkit';
+import { bundled } from 'transferkit/sources/bundled';
 import { folder } from 'transferkit/sources/folder';
 import { huggingFace } from 'transferkit/sources/hugging-face';
 import { memory } from 'transferkit/sources/memory';
@@ -29,6 +30,7 @@ afterAll(async () => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
+testSource(bundled('text-small'), { test, companion: 'vocab.txt' });
 testSource(folder(checkpoint), { test, companion: 'tokenizer.json' });
 testSource(huggingFace('tiny/bert'), {
   test,

@@ -80,6 +80,29 @@ test('a model is trained, saved and loaded with the tarball', () => {
   expect(run('node', ['--input-type=module', '-e', program], project).trim()).toBe('true');
 });
 
+test('the networks that ship with it are in the tarball, and load from there without a network', () => {
+  const program = `
+    import { fineTune, loadPretrained } from 'transferkit';
+    import { examples } from 'transferkit/data';
+    globalThis.fetch = () => { throw new Error('the network was asked'); };
+    const shapes = [];
+    for (const name of ['text-small', 'text-transformer', 'bundled://image-small']) {
+      const base = await loadPretrained(name, { offline: true });
+      const input = base.modality === 'text' ? 'a red rose' : { width: 2, height: 2, data: new Uint8Array(12) };
+      shapes.push((await base.embed(input)).values.length);
+    }
+    const rows = ['my bill is wrong', 'a refund, please', 'it crashes', 'it does not start'];
+    const data = examples(rows.map((text, index) => ({ text, label: index < 2 ? 'billing' : 'support' })));
+    const { model } = await fineTune(data, { progress: false });
+    console.log(shapes.join(), (await model.predict('a refund, please')).label);
+  `;
+  expect(run('node', ['--input-type=module', '-e', program], project).trim()).toBe('256,256,1280 billing');
+  const required = `const { loadPretrained } = require('transferkit'); loadPretrained('text-small').then((base) => console.log(base.provenance.origin))`;
+  expect(run('node', ['-e', required], project).trim()).toBe('bundled://text-small');
+  const path = `import { createRequire } from 'node:module'; console.log(createRequire(import.meta.url).resolve('transferkit/assets/image-small.safetensors'))`;
+  expect(run('node', ['--input-type=module', '-e', path], project).trim()).toMatch(/assets[\\/]image-small\.safetensors$/);
+});
+
 test('types resolve for a consumer, with labels typed end to end', () => {
   writeFileSync(
     join(project, 'use.ts'),

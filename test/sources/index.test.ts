@@ -38,6 +38,7 @@ describe('an address goes to its source', () => {
     mkdirSync(join(root, 'web'));
     writeFileSync(join(root, 'web', 'model.json'), '{}');
     expect(await acceptedBy('hf://acme/net')).toBe('hugging-face');
+    expect(await acceptedBy('bundled://text-small')).toBe('bundled');
     expect(await acceptedBy('https://host/model.json?v=1')).toBe('tfjs');
     expect(await acceptedBy(join(root, 'web'))).toBe('tfjs');
     expect(await acceptedBy(`file://${root}/web/model.json`)).toBe('tfjs');

@@ -227,3 +227,10 @@ describe('damage', () => {
     expect(performance.now() - started).toBeLessThan(10_000);
   });
 });
+
+test('small whole numbers take one byte each, and are read as int32', async () => {
+  const bytes = writeSafetensors(new Map([['q', { shape: [3], values: Int8Array.of(-128, 0, 127) }]]));
+  const { tensors } = await readSafetensorsHeader(memoryFile(bytes));
+  expect(tensors.get('q')).toMatchObject({ dtype: 'I8', shape: [3] });
+  expect((await readTensor(memoryFile(bytes), tensors.get('q')!)).values).toEqual(Int32Array.of(-128, 0, 127));
+});

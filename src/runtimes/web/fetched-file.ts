@@ -45,7 +45,13 @@ function rangedFile(url: string, head: Blob, size: number): ByteFile {
     origin: url,
     async read(start, end) {
       checkRange(url, size, start, end);
-      return end <= head.size ? beginning.read(start, end) : readRange(url, start, end);
+      if (end <= head.size) return beginning.read(start, end);
+      if (start >= head.size) return readRange(url, start, end);
+      const [first, rest] = await Promise.all([beginning.read(start, head.size), readRange(url, head.size, end)]);
+      const bytes = new Uint8Array(end - start);
+      bytes.set(first);
+      bytes.set(rest, first.length);
+      return bytes;
     },
   };
 }
