@@ -5,7 +5,7 @@ import type { Report } from './evaluation/report.js';
 import type { Modality } from './inputs/input.js';
 import { learningGroups } from './layers/learning-groups.js';
 import type { LoadOptions, PretrainedId } from './load-pretrained.js';
-import { modelFor } from './model-for.js';
+import { modelFor, requestOf, type OneCallOptions, type Prepared } from './model-for.js';
 import type { Model, TrainingRecord } from './model.js';
 import { checkLabels, checkLossOptions } from './training/check-training.js';
 import type { TrainingHistory } from './training/history.js';
@@ -38,7 +38,8 @@ type Fitting<M extends Modality, Some, Target> = [Some] extends [Target]
  * trained first. Validation after every epoch decides which weights are kept.
  *
  * Given a name or a source instead of a model, it loads the base, makes a classifier for the labels found in the data (a folder
- * of photos, or a table) and trains that.
+ * of photos, or a table) and trains that. Given nothing but data, it takes the base that ships with the package for data of that
+ * kind: `image-small` for a folder of photos, `text-small` for a table.
  *
  * @throws TransferKitError `bad-option`, `bad-data`, `nothing-to-train`, `diverged`, `aborted` (before the first step),
  *   `disposed`; with a name also what `loadPretrained` throws
@@ -46,7 +47,7 @@ type Fitting<M extends Modality, Some, Target> = [Some] extends [Target]
  * ```ts
  * import { fineTune } from 'transferkit';
  *
- * const { model, plan } = await fineTune('./mobilenet-v2', 'photos/');
+ * const { model, plan } = await fineTune('photos/'); // or fineTune('./mobilenet-v2', 'photos/')
  * console.log(plan.describe());
  * console.log(await model.predict('new.jpg'));
  * ```
@@ -62,14 +63,19 @@ export async function fineTune<M extends Modality, Label extends string>(
   options?: FineTuneOptions<M, Label> & LoadOptions,
 ): Promise<FineTuned<Model<M, Label>>>;
 export async function fineTune(base: PretrainedId, data: string, options?: FineTuneOptions & LoadOptions): Promise<FineTuned<Model>>;
+export async function fineTune<M extends Modality, Label extends string>(
+  data: Dataset<M, Label>,
+  options?: FineTuneOptions<M, Label> & LoadOptions,
+): Promise<FineTuned<Model<M, Label>>>;
+export async function fineTune(data: string, options?: OneCallOptions): Promise<FineTuned<Model>>;
 export async function fineTune(
-  start: AnyModel | PretrainedId,
-  data: Dataset | string,
-  options: FineTuneOptions & LoadOptions = {},
+  start: AnyModel | PretrainedId | Dataset,
+  dataOrOptions?: Dataset | string | OneCallOptions,
+  options?: OneCallOptions,
 ): Promise<FineTuned<AnyModel>> {
-  const prepared = await modelFor(start, data, options);
+  const prepared = await modelFor(requestOf(start, dataOrOptions, options));
   try {
-    return await train(prepared.model, prepared.examples, prepared.training);
+    return await train(prepared);
   } catch (error) {
     prepared.release();
     throw error;
@@ -77,11 +83,11 @@ export async function fineTune(
 }
 
 /** The recipe: hold out, plan, cache, train phase by phase, remember. */
-async function train(model: AnyModel, data: Dataset, options: FineTuneOptions): Promise<FineTuned<AnyModel>> {
+async function train({ model, examples, training: options, baseReason }: Prepared): Promise<FineTuned<AnyModel>> {
   model.assertUsable();
   checkOptions(options);
   checkLossOptions(model, options);
-  const { training, validation, reason } = holdOut(data, options);
+  const { training, validation, reason } = holdOut(examples, options);
   checkLabels(model, training, 'training');
   if (validation !== undefined) checkLabels(model, validation, 'validation');
   const freeze = freezeFor(model, options);
@@ -91,6 +97,7 @@ async function train(model: AnyModel, data: Dataset, options: FineTuneOptions): 
     train: training.length,
     validation: validation?.length ?? 0,
     validationReason: reason,
+    baseReason,
     freeze,
   });
   const before = model.base.freeze;

@@ -15,20 +15,38 @@ interface Opener {
   readonly complaint: (path: string) => string;
 }
 
+/** A string with a line break is a table itself, and no path. */
+const isTableText = (path: string): boolean => /[\r\n]/.test(path);
+
+/** A path, or the beginning of a table, for messages. */
+const shown = (path: string): string => (isTableText(path) ? `${path.slice(0, 40)}...` : path);
+
 const openers: Readonly<Record<Modality, Opener>> = {
   image: {
     open: (path, runtime) => imageFolder(path, { runtime }),
-    isWrong: async (path, runtime) => (await runtime.openFile(path)) !== undefined,
+    isWrong: async (path, runtime) => isTableText(path) || (await runtime.openFile(path)) !== undefined,
     complaint: (path) =>
-      `an image backbone learns from a folder of photos, and "${path}" is a file.\n  Expected: a folder with one sub-folder per class.\n  Fix: pass that folder, or take a text backbone for a table.`,
+      `an image backbone learns from a folder of photos, and "${shown(path)}" is a ${isTableText(path) ? 'table' : 'file'}.\n  Expected: a folder with one sub-folder per class.\n  Fix: pass that folder, or take a text backbone for a table.`,
   },
   text: {
     open: (path, runtime) => table(path, { runtime }),
-    isWrong: async (path, runtime) => (await runtime.listFolder(path)) !== undefined,
+    isWrong: async (path, runtime) => !isTableText(path) && (await runtime.listFolder(path)) !== undefined,
     complaint: (path) =>
       `a text backbone learns from a table of texts, and "${path}" is a folder.\n  Expected: a .csv, .tsv or .jsonl file.\n  Fix: pass that file, or take an image backbone for a folder of photos.`,
   },
 };
+
+/**
+ * The modality of a data set, or of what lies at a path: photos in a folder, texts in a file or in a table that is given as text.
+ * Undefined where there is nothing.
+ */
+export async function modalityOf(data: string | URL | Dataset, runtime: Runtime = hereRuntime): Promise<Modality | undefined> {
+  if (typeof data !== 'string' && !(data instanceof URL)) return data.modality;
+  const path = String(data);
+  if (isTableText(path)) return 'text';
+  if ((await runtime.listFolder(path)) !== undefined) return 'image';
+  return (await runtime.openFile(path)) === undefined ? undefined : 'text';
+}
 
 /**
  * The data set that a path stands for: a folder of photos for an image backbone, a table for a text backbone. A data set is

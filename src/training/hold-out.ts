@@ -10,8 +10,8 @@ export interface HeldOut {
   readonly reason: string;
 }
 
-/** Below this many examples a held-out part would say little and cost much. */
-const enoughToHoldOut = 100;
+/** A tenth of fewer is less than 50 examples: their loss is chance, and stopping by it leaves a head half trained. */
+const enoughToHoldOut = 500;
 
 /** A label that only validation has counts against the model, and nothing is learnt about it. */
 function given(training: Dataset, validation: Dataset): HeldOut {

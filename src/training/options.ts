@@ -16,7 +16,7 @@ export interface EarlyStopping {
 
 /** Options of `fineTune`. Every default is chosen from the data and explained by `plan.describe()`. */
 export interface FineTuneOptions<M extends Modality = Modality, Target = unknown> {
-  /** Held-out examples, or the fraction of the training data to hold out (0 for none). Default 0.1 from 100 examples on. */
+  /** Held-out examples, or the fraction of the training data to hold out (0 for none). Default 0.1 from 500 examples on. */
   readonly validation?: Dataset<M, Target> | number;
   /** Which layer groups of the base learn; overrules `freezeBase`. Default: as the base stands. */
   readonly unfreeze?: Unfreeze;

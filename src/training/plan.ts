@@ -42,6 +42,8 @@ export interface PlanFacts {
   readonly validation: number;
   /** Words on where validation comes from. */
   readonly validationReason: string;
+  /** Words on which base was taken, where none was named. */
+  readonly baseReason?: string | undefined;
   readonly freeze: FreezeState;
 }
 
@@ -127,6 +129,7 @@ function cacheWords(facts: PlanFacts, phases: readonly PhasePlan[]): string {
 function decisionsFor(facts: PlanFacts, phases: readonly PhasePlan[], stopping: TrainingPlan['earlyStopping']): string[] {
   const { options, freeze, train, validation } = facts;
   const words = [
+    ...(facts.baseReason === undefined ? [] : [facts.baseReason]),
     `${plural(train, 'training example')}, ${plural(validation, 'validation example')}: ${facts.validationReason}`,
     cacheWords(facts, phases),
     ...phases.map((phase) => phaseWords(facts, phase)),

@@ -197,6 +197,13 @@ describe('data of the other kind', () => {
       'Fix:',
     );
     await fails(
+      'image backbone, a table as text',
+      () => fineTune(published.image, rows.repeat(200), quick),
+      'bad-data',
+      'is a table',
+      'Fix:',
+    );
+    await fails(
       'text backbone, folder',
       () => fineTune(published.text, folder, quick),
       'bad-data',

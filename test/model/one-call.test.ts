@@ -1,4 +1,4 @@
-/** The one-call form: a name and a path, and the weights come from a Hub. */
+/** The one-call form: a name and a path, and the weights come from a Hub; or a path alone, and they come with the package. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +16,7 @@ const filesOf = (folder: string): Record<string, Uint8Array> =>
   Object.fromEntries(readdirSync(folder).map((name) => [name, new Uint8Array(readFileSync(join(folder, name)))]));
 const repoOf = (name: string): string => (pretrainedNames[name]!.source as string).slice('hf://'.length);
 
+const publishedNames = Object.keys(pretrainedNames).filter((name) => (pretrainedNames[name]!.source as string).startsWith('hf://'));
 const checkpoints: Record<string, string> = { 'mobilenet-v2': published.image, 'potion-8m': published.static };
 const cacheDir = mkdtempSync(join(tmpdir(), 'transferkit-one-call-'));
 const rows =
@@ -26,7 +27,7 @@ const rows =
 let hub: RunningHub;
 
 beforeAll(async () => {
-  const repos = Object.keys(pretrainedNames).map((name) => [
+  const repos = publishedNames.map((name) => [
     repoOf(name),
     { files: filesOf(checkpoints[name] ?? published.text), license: 'apache-2.0' },
   ]);
@@ -101,10 +102,68 @@ test('the same call gives the same figures', async () => {
 });
 
 test('every known name is a checkpoint that its family recognises', async () => {
-  for (const name of Object.keys(pretrainedNames)) {
+  for (const name of publishedNames) {
     using base = await loadPretrained(name, { endpoint: hub.endpoint, cacheDir });
     expect(base.provenance.origin).toBe(pretrainedNames[name]!.source);
   }
+});
+
+test('photos without a base get the one that ships for photos', async () => {
+  await expectNoLeaks(async () => {
+    const folder = photoFolder({ cat: 4, dog: 4 });
+    const { model, plan, history } = await fineTune(folder, { epochs: 2, progress: false, offline: true });
+    expect(model.base.provenance.origin).toBe('bundled://image-small');
+    expect(model.labels).toEqual(['cat', 'dog']);
+    expect(history.epochs).toHaveLength(2);
+    expect(plan.decisions[0]).toBe('no base was named: image-small, which ships with the package, is the one for photos');
+    expect(plan.describe()).toContain('  - no base was named: image-small');
+    expect(model.record.training?.plan.decisions).toEqual(plan.decisions);
+    model.dispose();
+    const photos = await imageFolder(folder);
+    const again = await fineTune(photos, { epochs: 1, progress: false });
+    expect(again.model.base.provenance.origin).toBe('bundled://image-small');
+    again.model.dispose();
+  });
+});
+
+test('texts without a base get the one that ships for texts: a path, a table itself, a data set', async () => {
+  const path = join(folderOf({ 'rows.csv': rows.replace('team', 'label') }), 'rows.csv');
+  const quick = { epochs: 1, progress: false };
+  for (const data of [path, rows.replace('team', 'label'), await table(rows, { text: 'body', label: 'team' })]) {
+    const { model, plan } = await fineTune(data as string, quick);
+    expect(model.base.provenance.origin).toBe('bundled://text-small');
+    expect(model.labels).toEqual(['billing', 'support']);
+    expect(plan.decisions[0]).toContain('text-small, which ships with the package, is the one for texts');
+    model.dispose();
+  }
+});
+
+test('a base that was named is not explained', async () => {
+  const { model, plan } = await fineTune('text-small', rows.replace('team', 'label'), { epochs: 1, progress: false });
+  expect(plan.describe()).not.toContain('no base was named');
+  model.dispose();
+});
+
+test('a base alone is no data', async () => {
+  const learn = (first: unknown, second?: unknown) => () => fineTune(first as string, second as { epochs?: number });
+  await fails(
+    'one-call: a name alone',
+    learn('mobilenet-v2'),
+    'bad-option',
+    '"mobilenet-v2" is the name of a base',
+    "give the data as the second argument, as in fineTune('mobilenet-v2', 'photos/')",
+    "'./mobilenet-v2'",
+  );
+  await fails('one-call: a name with options', learn('minilm', { epochs: 1 }), 'bad-option', '"minilm" is the name of a base');
+  for (const address of ['hf://google/mobilenet_v2_1.0_224', 'bundled://text-small'])
+    await fails(`one-call: ${address} alone`, learn(address), 'bad-option', `"${address}" is the address of a base`, 'second argument');
+  await fails('one-call: a checkpoint alone', learn(published.image), 'bad-option', 'is a checkpoint', 'Expected: fineTune(base, data)');
+  await fails('one-call: a web model alone', learn('https://host/model.json'), 'bad-option', 'is a checkpoint');
+  await fails('one-call: a misspelt name', learn('mobilnet-v2'), 'not-found', 'there is no data at "mobilnet-v2"', 'If the base "mobilenet-v2" was meant'); // prettier-ignore
+  await fails('one-call: nothing there', learn('no/such/photos'), 'not-found', 'sub-folder per class', 'Fix: check the path');
+  await fails('one-call: nothing given', learn(undefined), 'bad-option', 'needs data', 'Received: nothing');
+  await fails('one-call: a source alone', learn({ source: 'mobilenet-v2' }), 'bad-option', 'needs data', 'a value of type object');
+  await fails('one-call: a list', learn(['a.jpg', 'b.jpg']), 'bad-option', 'needs data', 'an array of 2');
 });
 
 test('what goes wrong after loading leaves nothing behind', async () => {

@@ -28,8 +28,8 @@ const colourModel = async () => addHead(await tinyBase(mobilenetV2, runtime), cl
 describe('the plan', () => {
   test('says in plain words what is done and why', async () => {
     const model = await colourModel();
-    const { plan } = await fineTune(model, colours(120), { unfreeze: { last: 2 }, epochs: 1, headEpochs: 1, progress: false });
-    expect(plan.examples).toEqual({ train: 108, validation: 12 });
+    const { plan } = await fineTune(model, colours(500), { unfreeze: { last: 2 }, epochs: 1, headEpochs: 1, progress: false });
+    expect(plan.examples).toEqual({ train: 450, validation: 50 });
     expect(plan.phases.map((phase) => phase.name)).toEqual(['head', 'fine-tune']);
     expect(plan.describe()).toMatch(/10 % held out/);
     expect(plan.describe()).toMatch(/frozen: this part runs once per example/);
@@ -39,7 +39,7 @@ describe('the plan', () => {
 
   test('holds nothing out of few examples, and says so', async () => {
     const model = await colourModel();
-    const { plan } = await fineTune(model, colours(12), { epochs: 1, progress: false });
+    const { plan } = await fineTune(model, colours(99), { epochs: 1, progress: false });
     expect(plan.examples.validation).toBe(0);
     expect(plan.describe()).toMatch(/too few/);
     model.dispose();

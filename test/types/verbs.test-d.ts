@@ -94,6 +94,28 @@ test('the one-call form types its labels where the data knows them', async () =>
   void fineTune('mobilenet-v2', 'photos/', { epoch: 2 });
 });
 
+test('without a base, the data alone says what comes out', async () => {
+  const pet = await fineTune(pets, { epochs: 3, unfreeze: 'all', offline: true });
+  expectTypeOf(pet.model).toEqualTypeOf<Model<'image', Pet>>();
+  expectTypeOf((await pet.model.predict(new Uint8Array())).label).toEqualTypeOf<Pet>();
+  expectTypeOf((await fineTune(pets)).model).toEqualTypeOf<Model<'image', Pet>>();
+  const { model, plan } = await fineTune(examples([{ text: 'good', label: 'yes' }, { text: 'bad', label: 'no' }])); // prettier-ignore
+  expectTypeOf((await model.predict('fine')).label).toEqualTypeOf<'yes' | 'no'>();
+  expectTypeOf(plan.decisions).toEqualTypeOf<readonly string[]>();
+  expectTypeOf((await fineTune('photos/')).model).toEqualTypeOf<Model>();
+  expectTypeOf((await fineTune('tickets.csv', { epochs: 2, seed: 1 })).model).toEqualTypeOf<Model>();
+  // @ts-expect-error an option that does not exist
+  void fineTune('photos/', { epoch: 2 });
+  // @ts-expect-error an option that does not exist
+  void fineTune(pets, { epoch: 2 }); // eslint-disable-line @typescript-eslint/no-unsafe-class-instance-assignment
+  // @ts-expect-error validation of the other modality
+  void fineTune(pets, { validation: examples([{ text: 'a', label: 'cat' }]) }); // eslint-disable-line @typescript-eslint/no-unsafe-class-instance-assignment
+  // @ts-expect-error nothing to learn from
+  void fineTune();
+  // @ts-expect-error a model needs data
+  void fineTune(addHead(imageBase, classification(['cat', 'dog'])));
+});
+
 test('evaluate knows the labels', async () => {
   const model = addHead(imageBase, classification(['cat', 'dog']));
   const report = await evaluate(model, pets);
