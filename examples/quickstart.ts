@@ -1,131 +1,165 @@
 /**
- * The whole of TransferKit in half a minute, offline, on what ships with it: a photo classifier and a text classifier.
+ * The whole of TransferKit in half a minute, offline: two networks that ship with it learn two new tasks.
  *
- *   npm run quickstart
+ *   npm run quickstart [-- folder for the models]
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import sharp from 'sharp';
-import { addHead, classification, evaluate, fineTune, freezeBase, loadModel, loadPretrained, runtime, type Base } from 'transferkit';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { addHead, classification, evaluate, fineTune, freezeBase, loadModel, runtime } from 'transferkit';
+import type { Base, ClassificationReport, FineTuned, Modality, Model } from 'transferkit';
+import { mobilenetV2 } from 'transferkit/backbones/mobilenet-v2';
+import { staticEmbedding } from 'transferkit/backbones/static-embedding';
 import { imageFolder, table, type Dataset } from 'transferkit/data';
-import { photoBackbone, sentenceBackbone, untrainedPhotoBackbone, writeFileDeep } from './support/backbones.js';
-import { drawPhoto, newShapes } from './support/drawn-photos.js';
+import { bar, bold, caption, cut, faint, good, heading, indent, percent, poor, say, spaceForBar, wrap } from './support/screen.js';
+import { untrainedTwin } from './support/untrained-twin.js';
 
 const started = performance.now();
-const folder = mkdtempSync(join(tmpdir(), 'transferkit-quickstart-'));
-const inFolder = (name: string): string => join(folder, name);
-const ticketTable = new URL('data/tickets.csv', import.meta.url);
+const models = process.argv[2] ?? 'quickstart-models';
+const data = (name: string): string => fileURLToPath(new URL(`data/${name}`, import.meta.url));
 
-const say = (...lines: string[]): void => console.log(lines.join('\n'));
-const title = (text: string): void => say('', text, '-'.repeat(text.length));
-const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;
-const seconds = (since: number): string => `${((performance.now() - since) / 1000).toFixed(1)} s`;
+/** Messages that are in no file, and the team that should get each. */
+const newMessages: readonly (readonly [text: string, team: string])[] = [
+  ['You took the money for my order twice.', 'billing'],
+  ['the courier left my parcel with a stranger, gone now', 'delivery'],
+  ["I can't get into my account since I changed phones.", 'account'],
+  ['Would there be work for a student in the evenings?', 'jobs'],
+  ['After the update the screen stays black.', 'technical'],
+  ['My new chair has a broken leg, can I swap it?', 'returns'],
+  ['I returned the shoes and you charged me for postage.', 'billing'],
+];
 
-/** Writes drawn pictures as a folder of photos, one sub-folder per class. */
-async function writePhotos(name: string, each: number, seed: number): Promise<void> {
-  const kinds = Object.entries(newShapes);
-  for (const [kind, [label, shape]] of kinds.entries()) {
-    for (let index = 0; index < each; index++) {
-      const { data, width, height } = drawPhoto(shape, seed + kind * 10_007 + index);
-      const png = await sharp(data, { raw: { width, height, channels: 3 } })
-        .png()
-        .toBuffer();
-      writeFileDeep(inFolder(`${name}/${label}/${index}.png`), png);
-    }
+/** What was done, from the plan to the figures on examples that were kept aside. */
+function showTraining({ plan, history }: FineTuned<unknown>, report: ClassificationReport): void {
+  const { epochs, ended, seconds } = history;
+  const why = ended === 'early-stopping' ? ' (no better result on the held-out examples after that)' : '';
+  caption('The plan it followed');
+  say(...plan.decisions.map((decision) => wrap(decision, '  - ', '    ')));
+  say(faint(`  ${epochs.length} epochs${why}, ${(seconds.features + seconds.training).toFixed(1)} s`));
+  caption(`How good it is: ${report.count} examples that it has not seen`);
+  say(indent(report.summary()));
+}
+
+/** How well the same head does on the same examples when the network under it knows nothing. */
+async function withoutPretraining<M extends Modality>(untrained: Base<M>, train: Dataset<M, string>, test: Dataset<M, string>) {
+  using model = addHead(freezeBase(untrained), classification(train.labels));
+  await fineTune(model, train, { progress: false });
+  return await evaluate(model, test);
+}
+
+/** The gain of starting from a pretrained network. */
+function showGain(name: string, trained: ClassificationReport, untrained: ClassificationReport): void {
+  const row = (label: string, accuracy: number, note: string): string =>
+    `  ${label.padEnd(25)} ${bar(accuracy)} ${percent(accuracy).padStart(5)}   ${faint(note)}`;
+  const range = ({ interval }: ClassificationReport): string => `${percent(interval.accuracy.low)} to ${percent(interval.accuracy.high)}`;
+  caption('What pretraining is worth: same network, same head, same examples, other starting weights');
+  say(row(`${name}, as it ships`, trained.accuracy, range(trained)));
+  say(row('with random weights', untrained.accuracy, range(untrained)));
+  say(row('always the same answer', trained.baseline.accuracy, ''));
+  const points = 100 * (trained.accuracy - untrained.accuracy);
+  say(`  Gain: ${bold(`${points.toFixed(0)} points`)}. ${faint('Ranges are 95 % intervals, from the choice of test examples.')}`);
+}
+
+/** Predictions beside the truth, the right and the wrong ones. */
+async function showPredictions<M extends Modality>(
+  model: Model<M>,
+  inputs: readonly (readonly [input: string, truth: string])[],
+  show: (input: string) => string,
+) {
+  const predictions = await model.predict(inputs.map(([input]) => input) as never[]);
+  for (const [index, { label, confidence }] of predictions.entries()) {
+    const [input, truth] = inputs[index]!;
+    const verdict = label === truth ? good('right') : poor(`wrong: ${truth}`);
+    say(`  ${cut(show(input), 54).padEnd(54)}  ${label.padEnd(9)} ${percent(confidence).padStart(5)}  ${verdict}`);
   }
 }
 
-/** How well a frozen base serves: the accuracy of a head on top of it. */
-async function accuracyOf(base: Base<'image'>, train: Dataset<'image', string>, test: Dataset<'image', string>): Promise<number> {
-  using model = addHead(freezeBase(base), classification(train.labels));
-  await fineTune(model, train);
-  return (await evaluate(model, test)).accuracy;
+/** Saves a model, and says where, what and whether there was one before. */
+async function keep(model: { save(path: string): Promise<void> }, name: string): Promise<string> {
+  const folder = join(models, name);
+  const before = existsSync(folder);
+  await model.save(folder);
+  const files = readdirSync(folder);
+  const bytes = files.reduce((sum, file) => sum + statSync(join(folder, file)).size, 0);
+  caption('Saved');
+  say(`  ${bold(folder)}, ${(bytes / 1e6).toFixed(1)} MB${before ? ', in place of the model of an earlier run' : ''}`);
+  say(faint(wrap(files.join(', '), '  ')));
+  return folder;
 }
 
-async function photos(): Promise<string> {
-  title('1. A backbone');
+async function messages(): Promise<string> {
+  heading('1. Which team should answer this message?');
+  const all = await table(data('tickets.csv'), { text: 'body', label: 'team' });
+  const { train, test } = all.split({ test: 0.25, seed: 42 });
   say(
-    'No pretrained network ships with this version yet, so a small MobileNetV2 is trained here first,',
-    'on 1,440 drawn pictures of 12 shapes. With a published one this step is a download.',
-  );
-  let clock = performance.now();
-  const backbone = await photoBackbone(inFolder('backbone'));
-  say(`Done in ${seconds(clock)}.`);
-
-  title('2. A photo classifier');
-  await writePhotos('photos', 30, 900_001);
-  await writePhotos('photos-test', 40, 500_001);
-  say('photos/ holds 180 PNG files of 6 shapes that the backbone has never seen, photos-test/ another 240.', '');
-  clock = performance.now();
-  const { model, plan } = await fineTune(backbone, inFolder('photos'));
-  say(plan.describe(), '', `Trained in ${seconds(clock)}.`, '');
-  const test = await imageFolder(inFolder('photos-test'));
-  const report = await evaluate(model, test);
-  say(report.summary());
-
-  const train = await imageFolder(inFolder('photos'));
-  const untrained = await accuracyOf(await untrainedPhotoBackbone(), train, test);
-  const { low, high } = report.interval.accuracy;
-  say('', 'What the pretrained backbone is worth: the same head, the same 180 photos');
-  say(`  on the pretrained network   ${percent(report.accuracy).padStart(5)}   (95 % interval ${percent(low)} to ${percent(high)})`);
-  say(
-    `  on the untrained network    ${percent(untrained).padStart(5)}`,
-    `  always the same answer      ${percent(report.baseline.accuracy).padStart(5)}`,
+    wrap(
+      `${all.length} messages to the support of a shop, for ${all.labels.length} teams; ${train.length} to learn from, ${test.length} kept aside.`,
+    ),
+    '',
   );
 
-  await model.save(inFolder('shapes-model'));
-  model.dispose();
-  using saved = await loadModel<'image'>(inFolder('shapes-model'));
-  const { label, confidence } = await saved.predict(inFolder('photos-test/key/0.png'));
-  say('', `Saved, loaded again, asked about photos-test/key/0.png: ${label} (${percent(confidence)})`);
-  return `photos ${percent(report.accuracy)}`;
+  const trained = await fineTune(train);
+  const report = await evaluate(trained.model, test);
+  showTraining(trained, report);
+
+  const folder = await keep(trained.model, 'tickets');
+  trained.model.dispose();
+  const untrained = await untrainedTwin(staticEmbedding, folder);
+  showGain('text-small', report, await withoutPretraining(untrained, train, test));
+
+  using saved = await loadModel<'text'>(folder);
+  caption('New messages, to the model as it was saved and loaded again');
+  await showPredictions(saved, newMessages, (text) => text);
+  return folder;
 }
 
-async function sentences(): Promise<string> {
-  title('3. A text classifier');
-  const tickets = await table(ticketTable, { text: 'body', label: 'team' });
-  const { train, test } = tickets.split({ test: 0.25, seed: 42 });
-  say(
-    `${tickets.length} support tickets for ${tickets.labels.length} teams, ${train.length} to learn from. Without a pretrained text network the word vectors start`,
-    'random and are learnt from these tickets alone: it can know a word only if it was in them.',
-    '',
+async function pictures(): Promise<string> {
+  heading('2. Which tree is this leaf from?');
+  const all = await imageFolder(data('leaves'));
+  const { train, test } = all.split({ test: 1 / 3, seed: 42 });
+  say(wrap(`${all.length} pictures of leaves, from ${all.labels.length} trees; ${train.length} to learn from, ${test.length} kept aside.`));
+  spaceForBar();
+
+  const trained = await fineTune(train);
+  const report = await evaluate(trained.model, test);
+  showTraining(trained, report);
+
+  const folder = await keep(trained.model, 'leaves');
+  trained.model.dispose();
+  const untrained = await untrainedTwin(mobilenetV2, folder);
+  showGain('image-small', report, await withoutPretraining(untrained, train, test));
+
+  using saved = await loadModel<'image'>(folder);
+  caption('Some of the pictures that were kept aside, to the model as it was saved and loaded again');
+  const some = all.labels.map((label) => test.items.find(({ target }) => target === label)!);
+  await showPredictions(
+    saved,
+    some.map(({ input, target }) => [input as string, target] as const),
+    (path) => relative(process.cwd(), path),
   );
-  const clock = performance.now();
-  const backbone = await sentenceBackbone(
-    inFolder('words'),
-    train.items.map((item) => item.input as string),
-  );
-  using model = addHead(await loadPretrained<'text'>(backbone), classification(train.labels));
-  const { plan } = await fineTune(model, train, { unfreeze: 'all', headEpochs: 0, epochs: 12, learningRate: 0.003, validation: 0 });
-  say(plan.describe(), '', `Trained in ${seconds(clock)}.`, '');
-  const report = await evaluate(model, test);
-  say(report.summary(), '');
-  for (const text of ['The parcel never came and the courier does not answer.', 'You charged my card twice.']) {
-    const { label, confidence } = await model.predict(text);
-    say(`"${text}" -> ${label} (${percent(confidence)})`);
-  }
-  return `tickets ${percent(report.accuracy)}`;
+  return folder;
 }
 
-try {
-  await runtime.chooseBackend();
-  say(`TransferKit on ${runtime.describe()}`);
-  const results = [await photos(), await sentences()];
-  title('Done');
-  say(
-    `${results.join(', ')}; ${seconds(started)} in all.`,
-    '',
-    'With your own photos, one sub-folder per class, and a real backbone from the Hugging Face Hub:',
-    '',
-  );
-  say(
-    "  import { fineTune } from 'transferkit';",
-    "  const { model } = await fineTune('mobilenet-v2', 'photos/');",
-    "  await model.predict('new.jpg');",
-    '',
-  );
-  say('or without writing a line: npx tsx examples/photos.ts <folder of photos>');
-} finally {
-  rmSync(folder, { recursive: true, force: true });
-}
+await runtime.chooseBackend();
+say(bold('TransferKit quickstart'), faint(`on ${runtime.describe()}`), '');
+say(
+  wrap(
+    'Two small networks ship with TransferKit. Here each of them learns a new task from a few examples. The examples in examples/data ' +
+      'were written and drawn for this program: small sets, good to see how it works, no measure of how well it will work on your data.',
+  ),
+);
+const folders = [await messages(), await pictures()];
+heading('Done');
+const seconds = ((performance.now() - started) / 1000).toFixed(0);
+say(wrap(`${seconds} seconds in all, nothing was downloaded. The models are yours: ${folders.join(' and ')}.`), '');
+say(
+  'With your own data, a folder of photos with one sub-folder per class, or a table:',
+  '',
+  '  npx tsx examples/photos.ts <folder>          npx tsx examples/sentences.ts <table.csv>',
+  '',
+  'or in a program:',
+  '',
+  "  import { fineTune } from 'transferkit';",
+  "  const { model } = await fineTune('photos/');",
+  "  console.log(await model.predict('new.jpg'));",
+);
