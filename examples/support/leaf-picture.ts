@@ -25,7 +25,7 @@ function curve({ points, width }: Vein, warp: Warp, length: number): string {
 
 /** Places a leaf: bent, tilted away from the camera, turned, moved. */
 function warpOf(random: Random, length: number, center: Point): Warp {
-  const [bend, turn, tiltTurn, tilt] = [random(-0.22, 0.22), random(0, 2 * Math.PI), random(0, Math.PI), random(0.72, 1)];
+  const [bend, turn, tiltTurn, tilt] = [random(-0.22, 0.22), random(-0.8, 0.8), random(0, Math.PI), random(0.78, 1)];
   const rotate = ([x, y]: Point, angle: number): Point => [
     x * Math.cos(angle) - y * Math.sin(angle),
     x * Math.sin(angle) + y * Math.cos(angle),
@@ -33,7 +33,7 @@ function warpOf(random: Random, length: number, center: Point): Warp {
   return ([x, y]) => {
     const bent: Point = [x + bend * y * y, y + 0.45 + 0.15 * bend * x];
     const [tiltedX, tiltedY] = rotate(bent, tiltTurn);
-    const [turnedX, turnedY] = rotate([tiltedX * tilt, tiltedY], turn);
+    const [turnedX, turnedY] = rotate([tiltedX * tilt, tiltedY], turn - tiltTurn);
     return [center[0] + turnedX * length, center[1] + turnedY * length];
   };
 }
@@ -140,8 +140,8 @@ function light(random: Random): string {
 
 /** The scene as SVG. */
 function sceneOf(tree: Tree, random: Random): string {
-  const length = random(140, 235) * (tree === 'willow' ? 1.2 : 1);
-  const place = (): Point => [side / 2 + random(-42, 42), side / 2 + random(-42, 42)];
+  const length = random(200, 275) * (tree === 'willow' ? 1.15 : 1);
+  const place = (): Point => [side / 2 + random(-26, 26), side / 2 + random(-26, 26)];
   const blur = (id: string, radius: number): string =>
     `<filter id="${id}" x="-.5" y="-.5" width="2" height="2"><feGaussianBlur stdDeviation="${text(radius)}"/></filter>`;
   const defs = `<defs>${blur('soft', 8)}${blur('shadow', random(1.5, 6))}${blur('far', random(1, 4))}${blur('light', random(10, 24))}</defs>`;
@@ -163,7 +163,7 @@ function sceneOf(tree: Tree, random: Random): string {
 
 /** The camera: focus, exposure and grain, then JPEG. */
 async function photograph(scene: string, random: Random): Promise<Buffer> {
-  const focus = happens(random, 0.3) ? random(0.8, 2.6) : 0.5;
+  const focus = happens(random, 0.2) ? random(0.8, 2.2) : 0.5;
   const [exposure, contrast] = [random(0.78, 1.12), random(0.85, 1.12)];
   const { data, info } = await sharp(Buffer.from(scene))
     .flatten()
