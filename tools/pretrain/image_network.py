@@ -6,7 +6,9 @@ Stride-2 convolutions pad as TensorFlow does (more at the end), which tfjs compu
 import torch
 from torch import nn
 
-SIDE = 128
+# Crops show things larger than whole photos do, so whole photos are shown at more pixels than the crops were
+# (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
+SIDE = 160
 STEM_CHANNELS, STEM_OUTPUT, FEATURES = 16, 8, 1280
 # (expanded, channels, stride) of block-1 on
 BLOCKS = (
@@ -75,7 +77,7 @@ class InvertedResidual(nn.Module):
 
 
 class ImageSmall(nn.Module):
-    """Pixels -1 to 1 [batch, 3, 128, 128] to maps [batch, 1280, 4, 4]."""
+    """Pixels -1 to 1 [batch, 3, side, side] to maps [batch, 1280, side / 32, side / 32]; trained at 128."""
 
     def __init__(self):
         super().__init__()

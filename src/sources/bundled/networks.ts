@@ -2,7 +2,7 @@
 
 /** Size and SHA-256 of the file of each network that ships with the package. */
 export const networks = {
-  'image-small': { bytes: 1926000, sha256: '61b0be52fe776175db26bb540fbf1e350697d8166a5433853fb4a4b50e3b7226' },
+  'image-small': { bytes: 1926000, sha256: '2f2a7aa79a3997d50a9481721cf6be8d9bf7a0a8b12a4392b0dce61e70020f99' },
   'text-small': { bytes: 3851096, sha256: '3156d3248cbc5e27e8a85049baef40b8cca52cde59a81bcaa6c6532bdb2171de' },
   'text-transformer': { bytes: 5477992, sha256: '777e5e4382b5097afbd2bff767d235d4552a4080a3d9e9dc9c701265e0dab203' },
 } as const;
