@@ -7,7 +7,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { addHead, classification, evaluate, fineTune, freezeBase, loadModel, runtime } from 'transferkit';
-import type { Base, ClassificationReport, FineTuned, Modality, Model } from 'transferkit';
+import type { Base, ClassificationReport, FineTuned, Modality, Model, TrainingPlan } from 'transferkit';
 import { mobilenetV2 } from 'transferkit/backbones/mobilenet-v2';
 import { staticEmbedding } from 'transferkit/backbones/static-embedding';
 import { imageFolder, table, type Dataset } from 'transferkit/data';
@@ -29,12 +29,17 @@ const newMessages: readonly (readonly [text: string, team: string])[] = [
   ['I returned the shoes and you charged me for postage.', 'billing'],
 ];
 
-/** What was done, from the plan to the figures on examples that were kept aside. */
-function showTraining({ plan, history }: FineTuned<unknown>, report: ClassificationReport): void {
+/** What is going to be done, before the bar starts. */
+function showPlan({ decisions }: TrainingPlan): void {
+  caption('The plan');
+  say(...decisions.map((decision) => wrap(decision, '  - ', '    ')));
+  spaceForBar();
+}
+
+/** How long it took, and the figures on examples that were kept aside. */
+function showTraining({ history }: FineTuned<unknown>, report: ClassificationReport): void {
   const { epochs, ended, seconds } = history;
   const why = ended === 'early-stopping' ? ' (no better result on the held-out examples after that)' : '';
-  caption('The plan it followed');
-  say(...plan.decisions.map((decision) => wrap(decision, '  - ', '    ')));
   say(faint(`  ${epochs.length} epochs${why}, ${(seconds.features + seconds.training).toFixed(1)} s`));
   caption(`How good it is: ${report.count} examples that it has not seen`);
   say(indent(report.summary()));
@@ -95,10 +100,9 @@ async function messages(): Promise<string> {
     wrap(
       `${all.length} messages to the support of a shop, for ${all.labels.length} teams; ${train.length} to learn from, ${test.length} kept aside.`,
     ),
-    '',
   );
 
-  const trained = await fineTune(train);
+  const trained = await fineTune(train, { onPlan: showPlan });
   const report = await evaluate(trained.model, test);
   showTraining(trained, report);
 
@@ -118,9 +122,8 @@ async function pictures(): Promise<string> {
   const all = await imageFolder(data('leaves'));
   const { train, test } = all.split({ test: 1 / 3, seed: 42 });
   say(wrap(`${all.length} pictures of leaves, from ${all.labels.length} trees; ${train.length} to learn from, ${test.length} kept aside.`));
-  spaceForBar();
 
-  const trained = await fineTune(train);
+  const trained = await fineTune(train, { onPlan: showPlan });
   const report = await evaluate(trained.model, test);
   showTraining(trained, report);
 

@@ -100,6 +100,7 @@ async function train({ model, examples, training: options, baseReason }: Prepare
     baseReason,
     freeze,
   });
+  options.onPlan?.(plan);
   const before = model.base.freeze;
   const { report, stop } = progressReporter(model.base.parts.runtime, options.onProgress, options.progress ?? true);
   lock(model);

@@ -4,6 +4,7 @@ import { TransferKitError } from '../errors.js';
 import type { Unfreeze } from '../layers/learning-groups.js';
 import type { Modality } from '../inputs/input.js';
 import { unknownName } from '../common/nearest-name.js';
+import type { TrainingPlan } from './plan.js';
 import type { ProgressEvent } from './progress.js';
 
 /** Stop when validation no longer improves; the best weights are restored either way. */
@@ -46,6 +47,8 @@ export interface FineTuneOptions<M extends Modality = Modality, Target = unknown
   readonly seed?: number;
   /** Aborting ends the training and keeps the best weights so far. */
   readonly signal?: AbortSignal;
+  /** Told the plan before anything runs. */
+  readonly onPlan?: (plan: TrainingPlan) => void;
   /** Told of every step. */
   readonly onProgress?: (event: ProgressEvent) => void;
   /** Show a bar when stderr is a terminal. Default true. */
@@ -74,6 +77,7 @@ const known: readonly string[] = [
   'classWeights',
   'earlyStopping',
   'signal',
+  'onPlan',
   'onProgress',
   'progress',
   ...ranges.map(([name]) => name),

@@ -42,14 +42,7 @@ describe.each(tasks)('$name', ({ index, name, network, least }) => {
   const metrics = (): { figures: Record<string, number> } => JSON.parse(readFileSync(join(models, name, 'metrics.json'), 'utf8'));
 
   test('shows plan, evaluation, gain, predictions and the place of the model, in this order', () => {
-    const words = [
-      'The plan it followed',
-      `no base was named: ${network}`,
-      'How good it is',
-      'confusion',
-      'What pretraining is worth',
-      'right',
-    ];
+    const words = ['The plan', `no base was named: ${network}`, 'How good it is', 'confusion', 'What pretraining is worth', 'right'];
     const places = words.map((word) => parts[index]!.indexOf(word));
     expect(places).not.toContain(-1);
     expect(places).toEqual([...places].sort((a, b) => a - b));

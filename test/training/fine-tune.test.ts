@@ -37,6 +37,20 @@ describe('the plan', () => {
     model.dispose();
   });
 
+  test('is told before anything runs', async () => {
+    const model = await colourModel();
+    const seen: unknown[] = [];
+    const { plan } = await fineTune(model, colours(12), {
+      epochs: 1,
+      progress: false,
+      onPlan: (early) => seen.push(early),
+      onProgress: ({ stage }) => seen.push(stage),
+    });
+    expect(seen[0]).toBe(plan);
+    expect(seen).toContain('training');
+    model.dispose();
+  });
+
   test('holds nothing out of few examples, and says so', async () => {
     const model = await colourModel();
     const { plan } = await fineTune(model, colours(99), { epochs: 1, progress: false });
