@@ -100,11 +100,11 @@ async function train({ model, examples, training: options, baseReason }: Prepare
     baseReason,
     freeze,
   });
-  options.onPlan?.(plan);
   const before = model.base.freeze;
   const { report, stop } = progressReporter(model.base.parts.runtime, options.onProgress, options.progress ?? true);
   lock(model);
   try {
+    options.onPlan?.(plan);
     const history = await runPlan({ model, plan, training, validation, signal: options.signal, report });
     model.base.freeze = freeze;
     model.record = { ...model.record, training: recordOf(training, plan, history) };

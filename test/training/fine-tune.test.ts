@@ -51,6 +51,17 @@ describe('the plan', () => {
     model.dispose();
   });
 
+  test('a listener that throws stops the run, and the model can be trained afterwards', async () => {
+    const model = await colourModel();
+    const onPlan = (): void => {
+      throw new RangeError('not that plan');
+    };
+    await expect(fineTune(model, colours(12), { epochs: 1, progress: false, onPlan })).rejects.toThrow('not that plan');
+    const { history } = await fineTune(model, colours(12), { epochs: 1, progress: false });
+    expect(history.epochs).toHaveLength(1);
+    model.dispose();
+  });
+
   test('holds nothing out of few examples, and says so', async () => {
     const model = await colourModel();
     const { plan } = await fineTune(model, colours(99), { epochs: 1, progress: false });

@@ -15,7 +15,7 @@ const [id, data, output, ...sets] = process.argv.slice(2);
 if (id === undefined || data === undefined || output === undefined || sets.length === 0)
   throw new Error('usage: npx tsx tools/pretrain/embed.ts <base> <data folder> <output folder> <set ...>');
 
-const photoSets = ['flowers', 'cats-dogs', 'clothing', 'leaves'];
+const photoSets = ['flowers', 'cats-dogs', 'clothing'];
 const batch = 32;
 
 /** Version 1.0 of NumPy's file format, float32. */

