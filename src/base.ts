@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { layers } from '@tensorflow/tfjs-layers';
+import type { Adapter } from './adapters/adapter.js';
 import type { AnyBackbone, BuiltBackbone, FeatureName, LayerGroup } from './backbones/backbone.js';
 import type { RawInputs } from './data/dataset.js';
 import type { BackendChoice, Runtime } from './runtimes/runtime.js';
@@ -10,6 +11,7 @@ import { encodeAll } from './inputs/encode.js';
 import type { JsonObject } from './common/json.js';
 import { disposeModel } from './layers/dispose-model.js';
 import { namedWeights } from './layers/named-weights.js';
+import { inferenceWith } from './layers/run-graph.js';
 
 /** Features of one or many inputs: row-major `values`, one row an input. */
 export interface Embedding {
@@ -47,6 +49,8 @@ export interface BaseParts<M extends Modality> {
   readonly built: BuiltBackbone;
   readonly processor: InputProcessor;
   readonly provenance: Provenance;
+  /** Which of the family's weight tables the checkpoint was read by, where it is known. */
+  readonly layout?: string;
   readonly runtime: Runtime;
   readonly backend: BackendChoice;
 }
@@ -96,17 +100,21 @@ export class Base<M extends Modality = Modality> implements Disposable {
     return this.#disposed;
   }
 
+  /** Number of weights. */
+  get parameters(): number {
+    return this.groups.reduce((sum, group) => sum + group.parameters, 0);
+  }
+
   /** The base in words: family, source, groups, what learns. */
   describe(): string {
     const groups = this.groups;
-    const total = groups.reduce((sum, group) => sum + group.parameters, 0);
     const learning = groups.filter((group) => group.learns);
     const learns = learning.length === 0 ? 'all frozen' : `learning: ${learning.map((group) => group.name).join(', ')}`;
     const rows = groups.map(
       (group) => `  ${group.learns ? '*' : ' '} ${group.name.padEnd(16)} ${group.parameters.toLocaleString('en-US').padStart(12)}`,
     );
     return [
-      `${this.parts.family.name} from ${this.provenance.origin}, ${total.toLocaleString('en-US')} parameters, ${learns}`,
+      `${this.parts.family.name} from ${this.provenance.origin}, ${this.parameters.toLocaleString('en-US')} parameters, ${learns}`,
       ...rows,
     ].join('\n');
   }
@@ -126,21 +134,25 @@ export class Base<M extends Modality = Modality> implements Disposable {
    * console.log(shape); // [2, 384]
    * ```
    */
-  async embed(inputs: RawInputs[M] | readonly RawInputs[M][]): Promise<Embedding> {
+  embed(inputs: RawInputs[M] | readonly RawInputs[M][]): Promise<Embedding> {
+    return this.embedWith(inputs);
+  }
+
+  /** `embed` with the adapter of a model. @internal */
+  async embedWith(inputs: RawInputs[M] | readonly RawInputs[M][], adapter?: Adapter): Promise<Embedding> {
     this.assertUsable();
     const many = Array.isArray(inputs);
     const rows: EncodedArray[][] = [];
     for (const chunk of chunksOf(many ? (inputs as readonly unknown[]) : [inputs])) {
-      rows.push(...(await this.features(await encodeAll(this.parts.processor, chunk), ['pooled'])));
+      rows.push(...(await this.features(await encodeAll(this.parts.processor, chunk), ['pooled'], adapter)));
     }
     return sameSizeRows(rows, many, this.feature('pooled').shape[1]!);
   }
 
   /** Features by name of encoded inputs: per input, one array per name. @internal */
-  async features(encoded: readonly EncodedInput[], names: readonly FeatureName[]) {
-    const { built, processor } = this.parts;
+  async features(encoded: readonly EncodedInput[], names: readonly FeatureName[], adapter?: Adapter) {
     const wanted = names.map((name) => this.feature(name));
-    return runExamples({ tensors: built.model.inputs, padding: processor.padding }, encoded, wanted);
+    return runExamples(this.parts.built.model.inputs, encoded, wanted, inferenceWith(adapter));
   }
 
   /** The symbolic tensor of a feature. @internal */

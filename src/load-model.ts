@@ -5,20 +5,26 @@ import { Base } from './base.js';
 import type { HeadDefinition } from './heads/head.js';
 import { findHead } from './heads/index.js';
 import type { Modality } from './inputs/input.js';
+import { TransferKitError } from './errors.js';
+import { adapterOf, tensorsOf } from './load-adapter.js';
 import { openCheckpoint, type LoadOptions } from './load-pretrained.js';
 import type { Model } from './model.js';
 import type { Runtime } from './runtimes/runtime.js';
+import { readAdapterRecord, restoreAdapter } from './saving/saved-adapter.js';
 import { savedRecord } from './saving/saved-record.js';
 import { savedModel, type SavedModel } from './saving/saved-layout.js';
 import type { Checkpoint, Source } from './sources/source.js';
 import type { AnyModel } from './training/weight-set.js';
 import { addHead } from './add-head.js';
 import { buildGuarded } from './layers/build-guarded.js';
-import { fillModel } from './weights/fill-model.js';
+import { namedWeights } from './layers/named-weights.js';
+import { fillModel, type WeightTarget } from './weights/fill-model.js';
 import { withOrigin } from './common/with-origin.js';
 
 /** Options of `loadModel`. */
 export interface LoadModelOptions extends LoadOptions {
+  /** The base to put an adapter on, where `from` is a folder of `model.saveAdapter`. Other models may stand on it. */
+  readonly base?: Base;
   /** Families of your own that the model was made with. */
   readonly backbones?: readonly AnyBackbone[];
   /** Heads of your own that the model was made with. */
@@ -27,11 +33,12 @@ export interface LoadModelOptions extends LoadOptions {
 
 /**
  * Loads a model that `model.save` wrote: from a folder, or from a repository of the Hub. It predicts what it predicted before,
- * and can be trained further.
+ * and can be trained further. What `model.saveAdapter` wrote is put on a base that is loaded already: `{ base }`.
  *
  * @param from a path, `file://...`, or `hf://owner/repo`
  * @throws TransferKitError `not-found`, `bad-config` for a folder that is not a saved model or was written by a newer version,
- *   `unknown-name` for a backbone or head of your own that was not passed, `corrupt-file`, `weight-mismatch`
+ *   `unknown-name` for a backbone or head of your own that was not passed, `corrupt-file`, `weight-mismatch`, `bad-option` for an
+ *   adapter of another family than the base
  * @example
  * ```ts
  * import { loadModel } from 'transferkit';
@@ -44,13 +51,14 @@ export async function loadModel<M extends Modality = Modality, Label extends str
   from: string | Source,
   options: LoadModelOptions = {},
 ): Promise<Model<M, Label>> {
-  const runtime = options.runtime ?? defaultRuntime;
+  const runtime = options.runtime ?? options.base?.parts.runtime ?? defaultRuntime;
   const backend = await runtime.chooseBackend(options.backend);
   const checkpoint = await openCheckpoint(from, runtime, options);
   try {
-    const saved = savedModel(checkpoint);
-    const base = await restoreBase(saved, checkpoint, { runtime, backend }, options.backbones);
-    return (await restoreModel(saved, base, checkpoint, options.heads)) as unknown as Model<M, Label>;
+    const model = await (options.base === undefined
+      ? wholeModel(checkpoint, { runtime, backend }, options)
+      : modelOnBase(checkpoint, options.base, options));
+    return model as unknown as Model<M, Label>;
   } catch (error) {
     throw withOrigin(error, checkpoint.origin);
   } finally {
@@ -58,12 +66,72 @@ export async function loadModel<M extends Modality = Modality, Label extends str
   }
 }
 
-async function restoreBase(
-  saved: SavedModel,
-  checkpoint: Checkpoint,
-  place: { runtime: Runtime; backend: Base['parts']['backend'] },
-  own: readonly AnyBackbone[] = [],
-): Promise<Base> {
+async function wholeModel(checkpoint: Checkpoint, place: Place, { backbones, heads }: LoadModelOptions): Promise<AnyModel> {
+  const saved = savedModel(checkpoint);
+  const base = await restoreBase(saved, checkpoint, place, backbones);
+  return restoreModel(saved, base, checkpoint, heads);
+}
+
+/** Head and adapter of a folder on a base that is there already. */
+async function modelOnBase(checkpoint: Checkpoint, base: Base, { heads }: LoadModelOptions): Promise<AnyModel> {
+  base.assertUsable();
+  const [record, headFile] = await Promise.all([readAdapterRecord(checkpoint), checkpoint.file('head.safetensors')]);
+  if (record === undefined || headFile === undefined) throw noHead(checkpoint);
+  if (record.backbone.name !== base.parts.family.name) throw otherFamily(checkpoint, base, record.backbone.name);
+  const adapter = await adapterOf(base, checkpoint);
+  let model: AnyModel | undefined;
+  try {
+    const head = (await findHead(record.head.name, heads)).restore(record.head.config);
+    model = buildGuarded(`${head.name} head`, checkpoint, () => addHead(base, head) as AnyModel);
+    await fillAll(head.name, namedWeights(model.headModel), await headCheckpoint(checkpoint, headFile));
+    model.record = await savedRecord(checkpoint);
+    model.useAdapter(adapter);
+    return model;
+  } catch (error) {
+    base.holders++; // the base is the caller's, and stays
+    model?.dispose();
+    base.holders--;
+    if (adapter.holders === 0) adapter.dispose();
+    throw error;
+  }
+}
+
+/** The file with the head's weights as a checkpoint of its own. */
+async function headCheckpoint(checkpoint: Checkpoint, bytes: Uint8Array): Promise<Checkpoint> {
+  const origin = `head.safetensors of ${checkpoint.origin}`;
+  const files = await tensorsOf(bytes, origin);
+  return { ...checkpoint, origin, tensors: files.infos, tensor: (name) => files.read(name) };
+}
+
+/** Fills weights from tensors of the same names. */
+async function fillAll(name: string, weights: ReadonlyMap<string, WeightTarget>, checkpoint: Checkpoint): Promise<void> {
+  const rows = [...weights.keys()].map((weight) => [weight, weight, 'copy'] as const);
+  const tables = { transferkit: { detect: () => true, rows: () => rows, ignore: [] } };
+  await fillModel({ family: name, weights, checkpoint, tables, config: {} });
+}
+
+const noHead = ({ origin }: Checkpoint): TransferKitError =>
+  new TransferKitError(
+    'bad-config',
+    `"${origin}" has no head to put on the base.\n  Expected: transferkit.json and head.safetensors, as model.saveAdapter writes them\n` +
+      '  Fix: load a whole model without { base }; put the adapter of another program on a model with model.useAdapter(await loadAdapter(base, path)).',
+    { details: { origin } },
+  );
+
+const otherFamily = ({ origin }: Checkpoint, base: Base, received: string): TransferKitError =>
+  new TransferKitError(
+    'bad-option',
+    `the adapter in "${origin}" is for another family than the base.\n  Expected: an adapter for ${base.parts.family.name}\n  Received: one for ${received}\n  Fix: load the base that it was trained for.`,
+    { details: { origin, expected: base.parts.family.name, received } },
+  );
+
+/** Where a base is to live. */
+interface Place {
+  readonly runtime: Runtime;
+  readonly backend: Base['parts']['backend'];
+}
+
+async function restoreBase(saved: SavedModel, checkpoint: Checkpoint, place: Place, own: readonly AnyBackbone[] = []): Promise<Base> {
   const family = own.find((definition) => definition.name === saved.backbone.name) ?? (await findBackbone(saved.backbone.name));
   const processor = await family.processor(saved.input, { runtime: place.runtime, file: (path) => checkpoint.file(path) });
   const license = await checkpoint.file('LICENSE');
@@ -74,6 +142,7 @@ async function restoreBase(
     built: buildGuarded(family.name, checkpoint, () => family.build(saved.backbone.config)),
     processor,
     provenance,
+    ...(saved.layout === undefined ? {} : { layout: saved.layout }),
     ...place,
   });
   if (saved.freeze.learns.length === base.freeze.learns.length) base.freeze = saved.freeze;
@@ -86,15 +155,8 @@ async function restoreModel(saved: SavedModel, base: Base, checkpoint: Checkpoin
     const definition = await findHead(saved.head.name, own);
     const head = definition.restore(saved.head.config);
     model = buildGuarded(`${head.name} head`, checkpoint, () => addHead(base, head) as AnyModel);
-    const names = [...model.weights().keys()];
-    const table = { detect: () => true, rows: () => names.map((name) => [name, name, 'copy'] as const), ignore: [] };
-    await fillModel({
-      family: saved.backbone.name,
-      weights: model.weights(),
-      checkpoint,
-      tables: { transferkit: table },
-      config: saved.backbone.config,
-    });
+    if (saved.adapter !== undefined) model.useAdapter(restoreAdapter(base, saved.adapter, checkpoint));
+    await fillAll(saved.backbone.name, model.weights(), checkpoint);
     model.record = await savedRecord(checkpoint);
     return model;
   } catch (error) {

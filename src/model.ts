@@ -1,4 +1,5 @@
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import type { Adapter } from './adapters/adapter.js';
 import type { Base, Embedding } from './base.js';
 import type { RawInputs } from './data/dataset.js';
 import { TransferKitError } from './errors.js';
@@ -15,7 +16,10 @@ import { disposeModel } from './layers/dispose-model.js';
 import { namedWeights } from './layers/named-weights.js';
 import type { TrainingHistory } from './training/history.js';
 import type { TrainingPlan } from './training/plan.js';
+import { saveAdapter } from './saving/save-adapter.js';
 import { saveModel } from './saving/save-model.js';
+import type { WeightTarget } from './weights/fill-model.js';
+import { checkAdapter, checkMerge } from './adapters/check-adapter.js';
 
 /** How a model was trained, as plain data. */
 export interface TrainingRecord {
@@ -66,6 +70,7 @@ export class Model<
   /** @internal */ readonly headModel: LayersModel;
   /** Training recipe, history and metrics so far. */
   record: ModelRecord = {};
+  #adapter: Adapter | undefined;
   #disposed = false;
 
   /** @internal */
@@ -79,6 +84,11 @@ export class Model<
   /** True after `dispose()`. */
   get isDisposed(): boolean {
     return this.#disposed;
+  }
+
+  /** What is learnt beside the base's own weights; undefined where there is nothing. */
+  get adapter(): Adapter | undefined {
+    return this.#adapter;
   }
 
   /** The labels of a classifier, in the order of its scores; empty for other tasks. */
@@ -112,7 +122,53 @@ export class Model<
   /** Features of the base for one input or many; see `Base.embed`. After `fineTune` these are the features it learnt. */
   embed(inputs: RawInputs[M] | readonly RawInputs[M][]): Promise<Embedding> {
     this.assertUsable();
-    return this.base.embed(inputs);
+    return this.base.embedWith(inputs, this.#adapter);
+  }
+
+  /**
+   * Puts an adapter on, in place of the one that is on, or takes it off. Nothing is copied or loaded, and other models on the same
+   * base do not notice. The adapter that was on stays as it is, to be put on again or disposed by the caller.
+   *
+   * @throws TransferKitError `bad-option` for an adapter of another base, or during training; `disposed`
+   */
+  useAdapter(adapter: Adapter | undefined): void {
+    this.assertUsable();
+    checkAdapter(this.base, adapter);
+    if (this.#adapter !== undefined) this.#adapter.holders--;
+    if (adapter !== undefined) adapter.holders++;
+    this.#adapter = adapter;
+  }
+
+  /**
+   * Adds the adapter to the weights of the base, for good: the model predicts what it predicted, and has no adapter any more. The
+   * adapter is disposed. What else was learnt for the base no longer fits it.
+   *
+   * @throws TransferKitError `bad-option` without an adapter, while other models stand on the base or use the adapter, or during
+   *   training; `disposed`
+   */
+  mergeAdapter(): void {
+    this.assertUsable();
+    const adapter = this.#adapter;
+    checkMerge(this.base, adapter);
+    adapter.merge();
+    this.useAdapter(undefined);
+    adapter.dispose();
+  }
+
+  /**
+   * Writes adapter and head by themselves, without the base: a few hundred kilobytes. The adapter is in the format of the Python
+   * package PEFT (`adapter_model.safetensors`, `adapter_config.json`); beside it lie the head and the training record, which PEFT
+   * passes over. `loadModel(path, { base })` gives the model again, `loadAdapter(base, path)` the adapter alone. The folder appears
+   * whole or not at all.
+   *
+   * @param path a folder's path, or `file://` and a path
+   * @returns whether PEFT can read it: `peft` is false for bases whose layers have no names in PyTorch
+   * @throws TransferKitError `bad-option` without an adapter, or for a place that holds anything but a saved adapter; `storage`,
+   *   `disposed`
+   */
+  async saveAdapter(path: string): Promise<{ readonly peft: boolean }> {
+    this.assertUsable();
+    return saveAdapter(this, path);
   }
 
   /**
@@ -128,12 +184,16 @@ export class Model<
     await saveModel(this, path);
   }
 
-  /** All weights of base and head by their saved names. @internal */
-  weights() {
+  /** All weights of base, adapter and head by their saved names. @internal */
+  weights(): Map<string, WeightTarget> {
     this.assertUsable();
-    const prefixed = (prefix: string, weights: ReturnType<typeof namedWeights>) =>
+    const prefixed = (prefix: string, weights: ReadonlyMap<string, WeightTarget>) =>
       [...weights].map(([name, weight]) => [`${prefix}/${name}`, weight] as const);
-    return new Map([...prefixed('base', this.base.weights()), ...prefixed('head', namedWeights(this.headModel))]);
+    return new Map([
+      ...prefixed('base', this.base.weights()),
+      ...prefixed('adapter', this.#adapter?.targets() ?? new Map<string, WeightTarget>()),
+      ...prefixed('head', namedWeights(this.headModel)),
+    ]);
   }
 
   /** @internal */
@@ -142,13 +202,14 @@ export class Model<
       throw new TransferKitError('disposed', 'this model was disposed; load or train it again to use it');
   }
 
-  /** Frees the head, and the base with the last model on it. Idempotent. */
+  /** Frees the head, the adapter with the last model that uses it, and the base with the last model on it. Idempotent. */
   dispose(): void {
     if (this.#disposed) return;
     if (this.base.busy)
       throw new TransferKitError('bad-option', 'this model is being trained; abort the training and wait for it before dispose()');
     this.#disposed = true;
     disposeModel(this.headModel);
+    if (this.#adapter !== undefined && --this.#adapter.holders === 0) this.#adapter.dispose();
     if (--this.base.holders === 0) this.base.dispose();
   }
 

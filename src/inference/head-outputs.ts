@@ -1,5 +1,6 @@
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Adapter } from '../adapters/adapter.js';
 import type { Base } from '../base.js';
 import type { AnyHead } from '../heads/head.js';
 import { runExamples } from './run-examples.js';
@@ -11,6 +12,7 @@ export interface HeadedBase {
   readonly base: Base;
   readonly head: AnyHead;
   readonly headModel: LayersModel;
+  readonly adapter?: Adapter | undefined;
 }
 
 /** Runs a head's layers on feature tensors. Call inside `tf.tidy`. */
@@ -24,11 +26,10 @@ export function applyHead(headModel: LayersModel, features: readonly Tensor[], o
  * @returns per example, one array per output of the head
  */
 export async function headOutputs(
-  { base, head, headModel }: HeadedBase,
+  { base, head, headModel, adapter }: HeadedBase,
   examples: readonly (readonly EncodedInput[])[],
 ): Promise<EncodedArray[][]> {
-  const rows = await base.features(examples.flat(), head.takes);
-  const perExample = examples.map((_, index) => rows.slice(index * head.branches, (index + 1) * head.branches).flat());
-  const asInputs = perExample.map((arrays) => ({ arrays, length: arrays[0]?.shape[0] ?? 0 }));
-  return runExamples({ tensors: headModel.inputs }, asInputs, headModel.outputs);
+  const rows = await base.features(examples.flat(), head.takes, adapter);
+  const perExample = examples.map((_, index) => ({ arrays: rows.slice(index * head.branches, (index + 1) * head.branches).flat() }));
+  return runExamples(headModel.inputs, perExample, headModel.outputs);
 }

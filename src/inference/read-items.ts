@@ -1,5 +1,7 @@
-import type { Dataset, SkippedItem } from '../data/dataset.js';
+import type { DataItem, Dataset, SkippedItem } from '../data/dataset.js';
 import { TransferKitError } from '../errors.js';
+import type { ViewRequest } from '../feature-cache/extractor.js';
+import { viewRandom } from '../inputs/augment/view-random.js';
 import { inOrder } from '../inputs/encode.js';
 import type { EncodedArray, EncodedInput } from '../inputs/input.js';
 import { createRandom, hash32, type Random } from '../common/random.js';
@@ -9,26 +11,37 @@ import type { AnyModel } from '../training/weight-set.js';
 /** An example that was read: its inputs and its target as numbers. */
 export interface ReadItem {
   readonly id: string;
-  /** Place in the data set. */
-  readonly index: number;
   readonly branches: readonly EncodedInput[];
   readonly target: readonly EncodedArray[];
   readonly rawTarget: unknown;
 }
 
-/**
- * Reads one example of a data set.
- * @param random draws for heads that corrupt their inputs; without it the same example is corrupted the same way every time
- */
-export async function readItem(model: AnyModel, data: Dataset, index: number, random?: Random): Promise<ReadItem> {
-  const { id, input, target: rawTarget } = data.items[index]!;
-  const [encoded] = await encodeBranches(model.base, model.head.branches, [input]);
-  const branches = model.head.corrupt?.(encoded!, random ?? createRandom(hash32(id))) ?? encoded!;
-  return { id, index, branches, target: model.head.encode(rawTarget, branches), rawTarget };
+/** How an example is read. */
+export interface ReadOptions {
+  /** A random change of it; absent for the example as it is. */
+  readonly view?: ViewRequest | undefined;
+  /** Draws for heads that corrupt their inputs; without it the same example is corrupted the same way every time. */
+  readonly random?: Random | undefined;
+}
+
+/** The inputs of one example, each changed by draws of its own. */
+async function encodeView(model: AnyModel, { id, input }: DataItem, { augmentation, seed, view }: ViewRequest): Promise<EncodedInput[]> {
+  const { processor } = model.base.parts;
+  const inputs = model.head.branches === 1 ? [input] : (input as readonly unknown[]);
+  return Promise.all(inputs.map((raw, branch) => processor.encode(raw, { augmentation, random: viewRandom(seed, id, view, branch) })));
+}
+
+/** Reads one example of a data set. */
+export async function readItem(model: AnyModel, item: DataItem, { view, random }: ReadOptions = {}): Promise<ReadItem> {
+  const { id, target: rawTarget } = item;
+  const encoded =
+    view === undefined ? (await encodeBranches(model.base, model.head.branches, [item.input]))[0]! : await encodeView(model, item, view);
+  const branches = model.head.corrupt?.(encoded, random ?? createRandom(hash32(id))) ?? encoded;
+  return { id, branches, target: model.head.encode(rawTarget, branches), rawTarget };
 }
 
 /** The same error, with the example named and the way out. */
-function badItem(id: string, error: TransferKitError): TransferKitError {
+export function badItem(id: string, error: TransferKitError): TransferKitError {
   const message = error.message.slice(error.code.length + 2);
   const details = { ...error.details, id };
   return new TransferKitError(error.code, `${id}: ${message}\n  Fix: mend or remove it, or read the data with onBadItem: 'skip'.`, {
@@ -37,17 +50,23 @@ function badItem(id: string, error: TransferKitError): TransferKitError {
   });
 }
 
-async function readOrSkip(model: AnyModel, data: Dataset, index: number): Promise<ReadItem | SkippedItem> {
-  const { id } = data.items[index]!;
+/**
+ * Reads one example, or says what is wrong with it.
+ * @throws TransferKitError `missing-package`, which would make every example a bad one; anything that is no TransferKitError
+ */
+export async function tryReadItem(model: AnyModel, item: DataItem, options?: ReadOptions): Promise<ReadItem | { error: TransferKitError }> {
   try {
-    return await readItem(model, data, index);
+    return await readItem(model, item, options);
   } catch (error) {
-    if (!TransferKitError.isInstance(error)) throw error;
-    // A package that is missing would make every example a bad one.
-    if (error.code === 'missing-package') throw error;
-    if (data.onBadItem === 'error') throw badItem(id, error);
-    return { id, reason: error.message };
+    if (!TransferKitError.isInstance(error) || error.code === 'missing-package') throw error;
+    return { error };
   }
+}
+
+/** What becomes of an example that cannot be read. @throws TransferKitError the same, with its id, where it is not to be skipped */
+export function skipOrThrow(data: Dataset, id: string, error: TransferKitError): SkippedItem {
+  if (data.onBadItem === 'error') throw badItem(id, error);
+  return { id, reason: error.message };
 }
 
 /**
@@ -57,8 +76,10 @@ async function readOrSkip(model: AnyModel, data: Dataset, index: number): Promis
  */
 export async function readItems(model: AnyModel, data: Dataset, start: number, end: number, skipped: SkippedItem[]): Promise<ReadItem[]> {
   const items: ReadItem[] = [];
-  for await (const item of inOrder(end - start, (offset) => readOrSkip(model, data, start + offset))) {
-    if ('reason' in item) skipped.push(item);
+  let index = start;
+  for await (const item of inOrder(end - start, (offset) => tryReadItem(model, data.items[start + offset]!))) {
+    const { id } = data.items[index++]!;
+    if ('error' in item) skipped.push(skipOrThrow(data, id, item.error));
     else items.push(item);
   }
   return items;

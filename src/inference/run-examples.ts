@@ -4,15 +4,26 @@ import { breathe } from '../engines/breathe.js';
 import { eager } from '../engines/eager.js';
 import type { EncodedArray } from '../inputs/input.js';
 import { collate, uncollate } from '../inputs/collate.js';
-import { runGraph } from '../layers/run-graph.js';
+import { inference, runGraph, type RunOptions } from '../layers/run-graph.js';
 
 /** Inputs run through a network at once when nothing is learnt. More gains little on a processor and costs memory. */
 const inferenceBatch = 16;
 
-/** Indices cut into batches of alike length, so that little is spent on padding. */
-function batchesByLength(lengths: readonly number[], size: number): number[][] {
-  const order = lengths.map((_, index) => index).sort((a, b) => lengths[a]! - lengths[b]! || a - b);
-  return Array.from({ length: Math.ceil(order.length / size) }, (_, batch) => order.slice(batch * size, (batch + 1) * size));
+/**
+ * Inputs cut into batches of one shape each, at most `inferenceBatch` long. Nothing is padded, because padding changes the last
+ * bits: a sum over a longer row is taken in another order. So an input gives the same numbers whatever it is computed with.
+ */
+function batchesByShape(inputs: readonly GraphInput[]): number[][] {
+  const batches: number[][] = [];
+  const open = new Map<string, number[]>();
+  inputs.forEach(({ arrays }, index) => {
+    const key = arrays.map(({ shape }) => shape.join()).join(';');
+    const batch = open.get(key);
+    if (batch !== undefined && batch.length < inferenceBatch) return batch.push(index);
+    open.set(key, [index]);
+    return batches.push(open.get(key)!);
+  });
+  return batches;
 }
 
 /** Batch tensors of some examples, one per fed tensor. Caller disposes. */
@@ -28,37 +39,29 @@ export function collateInputs(inputs: readonly GraphInput[], padding: readonly n
 /** Arrays of one example for some tensors of a graph. */
 export interface GraphInput {
   readonly arrays: readonly EncodedArray[];
-  /** For batching alike with alike. */
-  readonly length: number;
-}
-
-/** Where a computation starts: the tensors that are fed, and what pads each to the longest of a batch. */
-export interface GraphStart {
-  readonly tensors: readonly SymbolicTensor[];
-  /** Default 0 for each. */
-  readonly padding?: readonly number[];
 }
 
 /**
- * Runs part of a graph over examples, in inference mode and in batches of alike length.
+ * Runs part of a graph over examples, in inference mode and in batches of one shape. The numbers of an example do not depend on
+ * what it is computed with.
+ * @param start the tensors that are fed
  * @param wanted which tensors of the graph are asked for
+ * @param options `inferenceWith(model.adapter)` for the base of a model that has an adapter
  * @returns per example, in the order given, one array per wanted tensor, without the batch axis
  */
 export async function runExamples(
-  start: GraphStart,
+  start: readonly SymbolicTensor[],
   inputs: readonly GraphInput[],
   wanted: readonly SymbolicTensor[],
+  options: RunOptions = inference,
 ): Promise<EncodedArray[][]> {
   const network = eager.compile((tensors) =>
-    runGraph(new Map(start.tensors.map((symbolic, index) => [symbolic, tensors[index]!])), wanted),
+    runGraph(new Map(start.map((symbolic, index) => [symbolic, tensors[index]!])), wanted, options),
   );
-  const padding = start.padding ?? start.tensors.map(() => 0);
+  const padding = start.map(() => 0); // nothing is padded where all have one shape
   const rows: EncodedArray[][] = inputs.map(() => []);
   try {
-    for (const batch of batchesByLength(
-      inputs.map((input) => input.length),
-      inferenceBatch,
-    )) {
+    for (const batch of batchesByShape(inputs)) {
       await breathe();
       const tensors = collateInputs(
         batch.map((index) => inputs[index]!),

@@ -1,5 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { SymbolicTensor, layers } from '@tensorflow/tfjs-layers';
+import type { CallKeywords } from './call-keywords.js';
+
+/** Computes some layers in place of themselves: their own outputs with something learnt added. */
+export interface LayerAdapter {
+  handles(layer: layers.Layer): boolean;
+  /** What the layer gives, changed. */
+  apply(layer: layers.Layer, inputs: readonly tf.Tensor[], keywords: CallKeywords): tf.Tensor;
+}
 
 /** How layers are called. */
 export interface RunOptions {
@@ -7,10 +15,16 @@ export interface RunOptions {
   readonly training: (layer: layers.Layer) => boolean;
   /** The next seed for a layer that draws random numbers. Needed when a layer in training mode does. */
   readonly random?: () => number;
+  /** What is put beside the layers: `adapter.inference` or `adapter.training`. */
+  readonly adapter?: LayerAdapter | undefined;
 }
 
 /** Everything in inference mode. */
 export const inference: RunOptions = { training: () => false };
+
+/** Inference mode with the adapter of a model, where it has one. */
+export const inferenceWith = (adapter: { readonly inference: LayerAdapter } | undefined): RunOptions =>
+  adapter === undefined ? inference : { ...inference, adapter: adapter.inference };
 
 /** One call of one layer. */
 interface Step {
@@ -79,6 +93,14 @@ function stepsFor(given: readonly SymbolicTensor[], wanted: readonly SymbolicTen
   return steps;
 }
 
+/** The outputs of one call of a layer, by the adapter where it takes care of the layer. */
+function callLayer(layer: layers.Layer, inputs: readonly tf.Tensor[], { training, random, adapter }: RunOptions): tf.Tensor[] {
+  const keywords = { training: training(layer), ...(random === undefined ? {} : { random }) };
+  if (adapter?.handles(layer) === true) return [adapter.apply(layer, inputs, keywords)];
+  const results = layer.apply(inputs.length === 1 ? inputs[0]! : [...inputs], keywords) as tf.Tensor | tf.Tensor[];
+  return Array.isArray(results) ? results : [results];
+}
+
 /**
  * Runs part of a LayersModel's graph: from the tensors that are fed to those that are wanted, whatever lies between.
  *
@@ -98,9 +120,7 @@ export function runGraph(
   const values = new Map(feeds);
   for (const step of stepsFor([...feeds.keys()], wanted)) {
     const inputs = step.inputs.map((input) => values.get(input)!);
-    const keywords = { training: options.training(step.layer), random: options.random };
-    const results = step.layer.apply(inputs.length === 1 ? inputs[0]! : inputs, keywords) as tf.Tensor | tf.Tensor[];
-    const outputs = Array.isArray(results) ? results : [results];
+    const outputs = callLayer(step.layer, inputs, options);
     step.outputs.forEach((output, index) => values.set(output, outputs[index]!));
     for (const tensor of step.spent) {
       values.get(tensor)?.dispose();

@@ -1,29 +1,16 @@
-import type { LayerVariable } from '@tensorflow/tfjs-layers';
 import { modelCard, type ModelCardFacts } from './model-card.js';
 import { checkSaveTarget } from './save-target.js';
 import type { AnyModel } from '../training/weight-set.js';
+import { savedAdapterOf } from './saved-adapter.js';
+import { jsonBytes, originOf, readWeights, textBytes } from './saved-parts.js';
 import { version } from './version.js';
-import type { TensorValue } from '../weights/tensor-value.js';
 import { writeSafetensors } from '../weights/write-safetensors.js';
-
-const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
-const json = (value: unknown): Uint8Array => encode(`${JSON.stringify(value, null, 2)}\n`);
-
-async function readWeights(weights: ReadonlyMap<string, LayerVariable>): Promise<Map<string, TensorValue>> {
-  const values = new Map<string, TensorValue>();
-  for (const [name, weight] of weights) {
-    const tensor = weight.read();
-    values.set(name, { shape: tensor.shape, values: (await tensor.data()) as Float32Array | Int32Array });
-  }
-  return values;
-}
 
 /** What `config.json` of a saved model says: enough to build it again, and what the Hub shows. */
 function savedConfig(model: AnyModel) {
-  const { base, head } = model;
-  const { family, config, processor, provenance } = base.parts;
+  const { base, head, adapter } = model;
+  const { family, config, processor, layout } = base.parts;
   const { labels } = head.card;
-  const { licenseText: _text, ...origin } = provenance;
   return {
     model_type: 'transferkit',
     transferkit: {
@@ -33,7 +20,9 @@ function savedConfig(model: AnyModel) {
       head: { name: head.name, config: head.config },
       input: processor.recipe,
       freeze: base.freeze,
-      base: origin,
+      base: originOf(base),
+      ...(layout === undefined ? {} : { layout }),
+      ...(adapter === undefined ? {} : { adapter: savedAdapterOf(adapter) }),
       companions: [...processor.files.keys()],
     },
     ...(labels === undefined
@@ -48,8 +37,6 @@ function savedConfig(model: AnyModel) {
 /** The facts of the model card. */
 function cardFacts(model: AnyModel, name: string): ModelCardFacts {
   const { base, head, record } = model;
-  const { family, provenance } = base.parts;
-  const { licenseText: _text, ...origin } = provenance;
   const { training, metrics } = record;
   return {
     name,
@@ -57,7 +44,7 @@ function cardFacts(model: AnyModel, name: string): ModelCardFacts {
     pipelineTag: head.card.pipelineTag[base.modality],
     branches: head.branches,
     ...(head.card.labels === undefined ? {} : { labels: head.card.labels }),
-    base: { family: family.name, ...origin },
+    base: { family: base.parts.family.name, ...originOf(base) },
     ...(training === undefined
       ? {}
       : {
@@ -80,12 +67,12 @@ export async function savedFiles(model: AnyModel, name: string): Promise<Map<str
   const { base, record } = model;
   const { processor, provenance } = base.parts;
   const files = new Map<string, Uint8Array>(processor.files);
-  files.set('config.json', json(savedConfig(model)));
+  files.set('config.json', jsonBytes(savedConfig(model)));
   files.set('model.safetensors', writeSafetensors(await readWeights(model.weights()), { format: 'transferkit' }));
-  if (record.training !== undefined) files.set('training.json', json(record.training));
-  if (record.metrics !== undefined) files.set('metrics.json', json(record.metrics));
-  if (provenance.licenseText !== undefined) files.set('LICENSE', encode(provenance.licenseText));
-  files.set('README.md', encode(modelCard(cardFacts(model, name))));
+  if (record.training !== undefined) files.set('training.json', jsonBytes(record.training));
+  if (record.metrics !== undefined) files.set('metrics.json', jsonBytes(record.metrics));
+  if (provenance.licenseText !== undefined) files.set('LICENSE', textBytes(provenance.licenseText));
+  files.set('README.md', textBytes(modelCard(cardFacts(model, name))));
   return files;
 }
 

@@ -6,13 +6,25 @@ import { parseJsonObject } from '../weights/read-json.js';
 /** What every saved model may have; companions of the processor are listed in its config. */
 const ownFiles = ['config.json', 'model.safetensors', 'training.json', 'metrics.json', 'LICENSE', 'README.md'];
 
+/** What every saved adapter may have. */
+const adapterFileNames = [
+  'adapter_config.json',
+  'adapter_model.safetensors',
+  'head.safetensors',
+  'transferkit.json',
+  'training.json',
+  'metrics.json',
+  'README.md',
+];
+
 /** What file managers leave behind. */
 const litter = ['.DS_Store', 'Thumbs.db', 'desktop.ini'];
 
-function refused(path: string, what: string): TransferKitError {
+function refused(path: string, what: string, kind: 'model' | 'adapter'): TransferKitError {
+  const one = kind === 'model' ? 'a model' : 'an adapter';
   return new TransferKitError(
     'bad-option',
-    `"${path}" ${what}, and saving a model there would delete it.\n  Expected: a path with nothing at it, an empty folder, or a model that was saved before.\n  Fix: choose another folder, or clear this one yourself.`,
+    `"${path}" ${what}, and saving ${one} there would delete it.\n  Expected: a path with nothing at it, an empty folder, or ${one} that was saved before.\n  Fix: choose another folder, or clear this one yourself.`,
     { details: { path } },
   );
 }
@@ -31,18 +43,38 @@ async function companionsIn(path: string, runtime: Runtime): Promise<readonly un
   }
 }
 
+/** What lies at a path, without litter. @throws TransferKitError `bad-option` where there is a file */
+async function namesAt(path: string, runtime: Runtime, kind: 'model' | 'adapter'): Promise<string[]> {
+  const entries = await runtime.listFolder(path);
+  if (entries === undefined && (await runtime.openFile(path)) !== undefined) throw refused(path, 'is a file', kind);
+  return (entries ?? []).map(({ name }) => name).filter((name) => !litter.includes(name));
+}
+
+/** @throws TransferKitError `bad-option` where something lies that is no part of what is saved */
+function refuseForeign(path: string, foreign: readonly string[], kind: 'model' | 'adapter'): void {
+  if (foreign.length === 0) return;
+  const more = foreign.length > 3 ? ` and ${foreign.length - 3} more` : '';
+  throw refused(path, `holds other things (${foreign.slice(0, 3).join(', ')}${more})`, kind);
+}
+
 /**
  * A model replaces what is at its path, so there may be nothing but a model: `save('photos')` must not cost the photos.
  * @throws TransferKitError `bad-option`
  */
 export async function checkSaveTarget(path: string, runtime: Runtime): Promise<void> {
-  const entries = await runtime.listFolder(path);
-  if (entries === undefined && (await runtime.openFile(path)) !== undefined) throw refused(path, 'is a file');
-  const names = (entries ?? []).map(({ name }) => name).filter((name) => !litter.includes(name));
+  const names = await namesAt(path, runtime, 'model');
   if (names.length === 0) return;
   const companions = await companionsIn(path, runtime);
   const foreign = companions === undefined ? names : names.filter((name) => !ownFiles.includes(name) && !companions.includes(name));
-  if (foreign.length === 0) return;
-  const more = foreign.length > 3 ? ` and ${foreign.length - 3} more` : '';
-  throw refused(path, `holds other things (${foreign.slice(0, 3).join(', ')}${more})`);
+  refuseForeign(path, foreign, 'model');
+}
+
+/**
+ * The same for an adapter: there may be nothing but an adapter that we or PEFT saved.
+ * @throws TransferKitError `bad-option`
+ */
+export async function checkAdapterTarget(path: string, runtime: Runtime): Promise<void> {
+  const names = await namesAt(path, runtime, 'adapter');
+  const isAdapter = names.includes('adapter_config.json') && names.includes('adapter_model.safetensors');
+  refuseForeign(path, isAdapter ? names.filter((name) => !adapterFileNames.includes(name)) : names, 'adapter');
 }

@@ -5,6 +5,7 @@ import type { FreezeState } from '../base.js';
 import { TransferKitError } from '../errors.js';
 import type { Checkpoint } from '../sources/source.js';
 import type { WeightTable } from '../weights/fill-model.js';
+import { isSavedAdapter, type SavedAdapter } from './saved-adapter.js';
 
 /** What builds a saved base again: a network without a head, as the package's own are kept. */
 export interface SavedBase {
@@ -12,10 +13,13 @@ export interface SavedBase {
   readonly backbone: { readonly name: string; readonly config: JsonObject };
   readonly input: InputRecipe;
   readonly base: { readonly origin: string; readonly revision: string; readonly license?: string };
+  /** Which of the family's weight tables the first checkpoint was read by. */
+  readonly layout?: string;
 }
 
 /** The part of a saved model's `config.json` that builds it again. */
 export interface SavedModel extends SavedBase {
+  readonly adapter?: SavedAdapter;
   readonly head: { readonly name: string; readonly config: JsonObject };
   readonly freeze: FreezeState;
 }
@@ -25,10 +29,12 @@ export const isSaved = ({ config }: Checkpoint): boolean => config['transferkit'
 
 /**
  * What it takes to build the base again; a head beside it must be whole too.
- * @throws TransferKitError `bad-config` for a checkpoint that was not saved by us, is incomplete or was written by a newer version
+ * @throws TransferKitError `bad-config` for a checkpoint that was not saved by us, is incomplete or was written by a newer version;
+ *   `unsupported` for one whose base has an adapter on it, without which it is not what was trained
  */
 export function savedBase(checkpoint: Checkpoint): SavedBase {
   const saved = savedPart(checkpoint);
+  if (saved['adapter'] !== undefined) throw hasAdapter(checkpoint);
   checkParts(checkpoint, saved, hasHead(saved) ? { ...baseParts, ...headParts } : baseParts);
   return saved as unknown as SavedBase;
 }
@@ -48,16 +54,29 @@ export function savedModel(checkpoint: Checkpoint): SavedModel {
 }
 
 /** One of the two parts that only a model has is enough to tell that the other was lost. */
-const hasHead = (saved: JsonObject): boolean => Object.keys(headParts).some((part) => saved[part] !== undefined);
+const hasHead = (saved: JsonObject): boolean => saved['head'] !== undefined || saved['freeze'] !== undefined;
 
 const complaint = ({ origin }: Checkpoint, what: string, fix: string): TransferKitError =>
   new TransferKitError('bad-config', `"${origin}" ${what}.\n  Fix: ${fix}`, { details: { origin } });
+
+const hasAdapter = ({ origin }: Checkpoint): TransferKitError =>
+  new TransferKitError(
+    'unsupported',
+    `"${origin}" is a model with an adapter on its base, and the base alone is not what was trained.\n  Expected: a model without an adapter\n` +
+      `  Fix: load it with loadModel, call model.mergeAdapter(), save it again, and load that.`,
+    { details: { origin } },
+  );
 
 /** The "transferkit" part of a config, of the format that is read here. */
 function savedPart(checkpoint: Checkpoint): JsonObject {
   const saved = checkpoint.config['transferkit'];
   const complain = (what: string, fix: string): TransferKitError => complaint(checkpoint, what, fix);
   if (saved === undefined) {
+    if ([...checkpoint.tensors.keys()].some((name) => name.includes('.lora_')))
+      throw complain(
+        'is an adapter without its base',
+        'load the base with loadPretrained, then loadModel(path, { base }), or loadAdapter(base, path).',
+      );
     throw complain(
       'is not a model that TransferKit saved: there is no config.json with a "transferkit" part',
       'check the path; a published checkpoint is loaded with loadPretrained, and gets a head with addHead.',
@@ -89,6 +108,7 @@ type PartRules = Readonly<Record<string, (value: unknown) => boolean>>;
 
 const baseParts: PartRules = {
   backbone: isNamedConfig,
+  layout: (value) => value === undefined || typeof value === 'string',
   input: isRecord,
   base: (value) => isRecord(value) && typeof value['origin'] === 'string' && typeof value['revision'] === 'string',
 };
@@ -100,6 +120,7 @@ const headParts: PartRules = {
     Array.isArray(value['learns']) &&
     value['learns'].every((learns) => typeof learns === 'boolean') &&
     (value['normalization'] === 'inference' || value['normalization'] === 'batch'),
+  adapter: (value) => value === undefined || isSavedAdapter(value),
 };
 
 /** Weights under our own names: those of the base, without the head's. */

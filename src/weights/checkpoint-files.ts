@@ -48,7 +48,7 @@ export async function readCompanion(files: Pick<FileSet, 'open'>, path: string):
 
 /**
  * Opens config and weights: `config.json` (empty where there is none) and `model.safetensors`, or the shards that
- * `model.safetensors.index.json` lists, or the only other `*.safetensors`.
+ * `model.safetensors.index.json` lists, or `adapter_model.safetensors`, or the only other `*.safetensors`.
  * @throws TransferKitError `not-found` when there are no such weights, `bad-config`, `corrupt-file`, and what `open` throws.
  */
 export async function openCheckpointFiles(files: FileSet): Promise<Checkpoint> {

@@ -1,5 +1,4 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { LayerVariable } from '@tensorflow/tfjs-layers';
 import { TransferKitError } from '../errors.js';
 import type { Checkpoint } from '../sources/source.js';
 import { applyLayout, type AxisLayout } from './layouts.js';
@@ -17,12 +16,20 @@ export interface WeightTable<Config> {
   readonly ignore: readonly RegExp[];
 }
 
+/** A weight that can be read and written: a layer's, or an adapter's. */
+export interface WeightTarget {
+  readonly shape: readonly (number | null)[];
+  readonly dtype: tf.DataType;
+  read(): tf.Tensor;
+  write(value: tf.Tensor): unknown;
+}
+
 /** What `fillModel` needs. */
 export interface FillRequest<Config> {
   /** Name of the family, for messages. */
   readonly family: string;
   /** Every weight of the network by our name; each is filled exactly once. */
-  readonly weights: ReadonlyMap<string, LayerVariable>;
+  readonly weights: ReadonlyMap<string, WeightTarget>;
   readonly checkpoint: Checkpoint;
   /** The family's weight tables by the name of the layout; the first that recognises the tensors serves. */
   readonly tables: Readonly<Record<string, WeightTable<Config>>>;

@@ -85,3 +85,15 @@ export function applyLayout(value: TensorValue, layout: AxisLayout, multiplier =
   transpose(value.values, values, ...sizes);
   return { shape, values };
 }
+
+/**
+ * A tensor with our axes as it is published: the way back from `applyLayout`, for the layouts of PyTorch that adapters have.
+ * - `linear`: ours `[in, out]` -> `[out, in]`
+ * - `conv2d`: ours `[height, width, in, out]` -> `[out, in, height, width]`
+ */
+export function publishLayout({ shape, values }: TensorValue, layout: 'linear' | 'conv2d'): TensorValue {
+  const [height, width, input, out] = (layout === 'linear' ? [1, 1, ...shape] : shape) as [number, number, number, number];
+  const turned = values instanceof Float32Array ? new Float32Array(values.length) : new Int32Array(values.length);
+  transpose(values, turned, height * width, input, out);
+  return { shape: layout === 'linear' ? [out, input] : [out, input, height, width], values: turned };
+}

@@ -9,6 +9,8 @@ import type { TensorInfo, TensorValue } from './tensor-value.js';
 
 const single = 'model.safetensors';
 const index = 'model.safetensors.index.json';
+/** An adapter in PEFT's format; other tensors may lie beside it, as its head. */
+const adapter = 'adapter_model.safetensors';
 
 /** Tensors of one or several files by name. */
 export interface TensorFiles {
@@ -41,6 +43,7 @@ export async function openTensorFiles(files: FileSet): Promise<TensorFiles> {
 function findSingle(files: FileSet): string | undefined {
   if (files.names.includes(single)) return single;
   if (files.names.includes(index)) return undefined;
+  if (files.names.includes(adapter)) return adapter;
   const others = files.names.filter((name) => name.endsWith('.safetensors'));
   if (others.length === 1) return others[0];
   const shown = (others.length > 0 ? others : files.names).slice(0, 12).join(', ') || 'nothing';

@@ -1,4 +1,3 @@
-import type { LayerVariable } from '@tensorflow/tfjs-layers';
 import { TransferKitError } from '../errors.js';
 import { nearestName } from '../common/nearest-name.js';
 import type { Checkpoint } from '../sources/source.js';
@@ -10,7 +9,7 @@ type Row = readonly [ours: string, theirs: string, layout: AxisLayout];
 /** The two sides that are compared. */
 export interface Sides {
   readonly family: string;
-  readonly weights: ReadonlyMap<string, LayerVariable>;
+  readonly weights: ReadonlyMap<string, { readonly shape: Shape }>;
   readonly checkpoint: Checkpoint;
 }
 

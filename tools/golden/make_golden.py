@@ -22,6 +22,7 @@ PARTS = {
     "bert": "bert",
     "static-embedding": "static_embedding",
     "keras-graph": "keras_graph",
+    "peft": "peft_adapters",
 }
 
 
