@@ -2,6 +2,7 @@ import { TransferKitError } from '../errors.js';
 import type { Modality } from '../inputs/input.js';
 import { createRandom } from '../common/random.js';
 import type { DataItem, Dataset, OnBadItem, SkippedItem } from './dataset.js';
+import { checkWeights } from './item-weight.js';
 import { splitItems } from './split-items.js';
 
 /** What a data set is made of. */
@@ -42,7 +43,7 @@ function* consecutive<Item>(items: readonly Item[], size: number): Generator<rea
 /**
  * Makes a data set from a list of examples. The list is copied once; the inputs themselves are read when they are needed.
  *
- * @throws TransferKitError `bad-option`, `bad-data` from the methods, as the contract says.
+ * @throws TransferKitError `bad-data` for a weight below 0; `bad-option`, `bad-data` from the methods, as the contract says.
  * @example
  * ```ts
  * import { createDataset } from 'transferkit/data';
@@ -54,6 +55,7 @@ function* consecutive<Item>(items: readonly Item[], size: number): Generator<rea
 export function createDataset<M extends Modality, Target>(parts: DatasetParts<M, Target>): Dataset<M, Target> {
   const { modality, origin, onBadItem = 'error' } = parts;
   const items = Object.freeze([...parts.items]);
+  checkWeights(items, origin);
   const skipped = Object.freeze([...(parts.skipped ?? [])]);
   let counts: ReadonlyMap<string, number> | undefined;
   const labelCounts = (): ReadonlyMap<string, number> => (counts ??= countLabels(items));

@@ -43,6 +43,8 @@ export interface DataItem<M extends Modality = Modality, Target = unknown> {
   readonly id: string;
   readonly input: RawInputs[M] | readonly RawInputs[M][];
   readonly target: Target;
+  /** How much the example counts in the training loss. Default 1. */
+  readonly weight?: number;
 }
 
 /** An example that could not be read, and why. */

@@ -1,20 +1,33 @@
 import { TransferKitError } from '../errors.js';
 import type { Modality } from '../inputs/input.js';
 import { checkOptions } from './check-options.js';
+import { isWeight, weightExpected } from './item-weight.js';
 import { createDataset } from './create-dataset.js';
 import type { DataItem, Dataset, ImageInput, OnBadItem, RawInputs, TextInput } from './dataset.js';
 
+/** What every example may say beside its input and its target. */
+interface ExampleFacts {
+  /** Names the example in errors and reports. Default: its place. */
+  readonly id?: string;
+  /** How much it counts in the training loss, from 0 on. Default 1. */
+  readonly weight?: number;
+}
+
 /** One labelled photo or text, as a person writes it: exactly one input and one of `label` and `target`. */
-export type Example =
-  | { readonly id?: string; readonly text: TextInput; readonly label: string }
-  | { readonly id?: string; readonly text: TextInput; readonly target: unknown }
-  | { readonly id?: string; readonly image: ImageInput; readonly label: string }
-  | { readonly id?: string; readonly image: ImageInput; readonly target: unknown };
+export type Example = ExampleFacts &
+  (
+    | { readonly text: TextInput; readonly label: string }
+    | { readonly text: TextInput; readonly target: unknown }
+    | { readonly image: ImageInput; readonly label: string }
+    | { readonly image: ImageInput; readonly target: unknown }
+  );
 
 /** An example whose input is named neutrally; an array of inputs is for heads that compare several. */
-export type InputExample<M extends Modality> =
-  | { readonly id?: string; readonly input: RawInputs[M] | readonly RawInputs[M][]; readonly label: string }
-  | { readonly id?: string; readonly input: RawInputs[M] | readonly RawInputs[M][]; readonly target: unknown };
+export type InputExample<M extends Modality> = ExampleFacts &
+  (
+    | { readonly input: RawInputs[M] | readonly RawInputs[M][]; readonly label: string }
+    | { readonly input: RawInputs[M] | readonly RawInputs[M][]; readonly target: unknown }
+  );
 
 /** Numbers stay numbers; label literals stay what they are. */
 type Widen<Target> = Target extends number ? number : Target;
@@ -76,7 +89,9 @@ class Collector {
     const target = loose[targetName];
     if (targetName === 'label' && typeof target !== 'string') throw badExample(index, example, 'a label that is a string');
     const id = typeof loose['id'] === 'string' ? loose['id'] : `example ${index}`;
-    this.items.push({ id, input: loose[inputName] as RawInputs[Modality], target });
+    const weight = loose['weight'];
+    if (weight !== undefined && !isWeight(weight)) throw badExample(index, weight, `a weight that is ${weightExpected}`);
+    this.items.push({ id, input: loose[inputName] as RawInputs[Modality], target, ...(weight === undefined ? {} : { weight }) });
   }
 
   finish(): Dataset {

@@ -34,12 +34,16 @@ export interface TableColumns {
   /** One column, or two whose texts belong together. */
   readonly text: string | readonly [string, string];
   readonly target: string;
+  /** Absent where all rows count alike. */
+  readonly weight?: string;
 }
 
 /** What the caller said of the columns. */
 export interface WantedColumns {
   readonly text: string | readonly [string, string] | undefined;
   readonly target: string | undefined;
+  /** Never guessed: a column of numbers may be anything. */
+  readonly weight?: string | undefined;
 }
 
 const list = (columns: readonly string[]): string => columns.map((column) => JSON.stringify(column)).join(', ');
@@ -84,14 +88,15 @@ function guessPair(columns: readonly string[]): readonly [string, string] | unde
  * @throws TransferKitError `bad-data` listing the columns that there are.
  */
 export function chooseColumns(wanted: WantedColumns, columns: readonly string[], origin: string): TableColumns {
-  const named = [wanted.text ?? [], wanted.target ?? []].flat();
+  const named = [wanted.text ?? [], wanted.target ?? [], wanted.weight ?? []].flat();
   for (const name of named) if (!columns.includes(name)) throw missingColumn(name, columns, origin);
   const free = columns.filter((column) => !named.includes(column));
   const knownText = wanted.text ?? guessPair(free) ?? onlyNamed(free, textNames);
   const single = typeof knownText === 'string' ? knownText : undefined;
-  const target = wanted.target ?? onlyNamed(free, labelNames) ?? otherOfTwo(columns, single);
-  const text = knownText ?? otherOfTwo(columns, target);
+  const roles = columns.filter((column) => column !== wanted.weight);
+  const target = wanted.target ?? onlyNamed(free, labelNames) ?? otherOfTwo(roles, single);
+  const text = knownText ?? otherOfTwo(roles, target);
   if (text === undefined) throw cannotGuess('texts', columns, origin);
   if (target === undefined) throw cannotGuess('labels', columns, origin);
-  return { text, target };
+  return { text, target, ...(wanted.weight === undefined ? {} : { weight: wanted.weight }) };
 }

@@ -4,6 +4,7 @@ import type { Runtime } from '../runtimes/runtime.js';
 import { checkOptions } from './check-options.js';
 import { createDataset } from './create-dataset.js';
 import type { DataItem, Dataset, OnBadItem, SkippedItem, TextInput } from './dataset.js';
+import { isWeight, weightExpected } from './item-weight.js';
 import { guessDelimiter, guessFormat, readDelimited, readJson, readJsonLines, type Row, type Rows } from './read-rows.js';
 import { readTableText, type TableSource } from './read-table-text.js';
 import { chooseColumns, type TableColumns } from './table-columns.js';
@@ -14,6 +15,8 @@ export interface TableOptions {
   readonly text?: string | readonly [string, string];
   /** Column of the labels. Guessed where the names leave no doubt. */
   readonly label?: string;
+  /** Column of numbers from 0 on: how much each row counts in the training loss. Default: all alike. */
+  readonly weight?: string;
   /** What separates cells: `,` `;` tab or `|`. Default: what the header uses. */
   readonly delimiter?: string;
   /** What to do with a row that cannot be used. Default `error`. */
@@ -62,13 +65,23 @@ interface TargetReader {
 const labelReader: TargetReader = { read: (row, column) => textOf(row, column)?.trim(), expected: 'a label' };
 const numberReader: TargetReader = { read: numberOf, expected: 'a number' };
 
+const received = (row: Row, column: string): string => (row.cells[column] === undefined ? 'nothing' : JSON.stringify(row.cells[column]));
+
+/** The weight of a row as a member of its item, or why it has none. */
+function weightOf(row: Row, column: string | undefined): { readonly weight?: number } | string {
+  if (column === undefined) return {};
+  const weight = numberOf(row, column);
+  return isWeight(weight) ? { weight } : `column "${column}" holds ${received(row, column)} instead of ${weightExpected}`;
+}
+
 function itemOf(row: Row, columns: TableColumns, reader: TargetReader): DataItem<'text', Cell> | string {
   if (row.problem !== undefined) return row.problem;
   const input = inputOf(row, columns);
   if (input === undefined) return `its text is empty (column ${[columns.text].flat().join(', ')})`;
   const target = reader.read(row, columns.target);
-  if (target !== undefined) return { id: `row ${row.number}`, input, target };
-  return `column "${columns.target}" holds ${row.cells[columns.target] === undefined ? 'nothing' : JSON.stringify(row.cells[columns.target])} instead of ${reader.expected}`;
+  if (target === undefined) return `column "${columns.target}" holds ${received(row, columns.target)} instead of ${reader.expected}`;
+  const weight = weightOf(row, columns.weight);
+  return typeof weight === 'string' ? weight : { id: `row ${row.number}`, input, target, ...weight };
 }
 
 function badRow(origin: string, id: string, reason: string): TransferKitError {
@@ -88,7 +101,7 @@ async function readRows(text: string, origin: string, delimiter: string | undefi
 
 function collect({ rows, columns }: Rows, options: TableOptions & { target?: string }, origin: string): Dataset<'text', Cell> {
   const { onBadItem = 'error' } = options;
-  const chosen = chooseColumns({ text: options.text, target: options.label ?? options.target }, columns, origin);
+  const chosen = chooseColumns({ text: options.text, target: options.label ?? options.target, weight: options.weight }, columns, origin);
   const reader = options.target === undefined ? labelReader : numberReader;
   const items: DataItem<'text', Cell>[] = [];
   const skipped: SkippedItem[] = [];
@@ -129,7 +142,7 @@ function emptyTable(origin: string, skipped: number, found = 'no row below the h
 export async function table(source: TableSource, options: NumberTableOptions): Promise<Dataset<'text', number>>;
 export async function table(source: TableSource, options?: TableOptions): Promise<Dataset<'text', string>>;
 export async function table(source: TableSource, options: TableOptions & { target?: string } = {}): Promise<Dataset<'text', Cell>> {
-  checkOptions('table()', options, ['text', 'label', 'target', 'delimiter', 'onBadItem', 'maxBytes', 'runtime']);
+  checkOptions('table()', options, ['text', 'label', 'target', 'weight', 'delimiter', 'onBadItem', 'maxBytes', 'runtime']);
   if (options.label !== undefined && options.target !== undefined) {
     throw new TransferKitError('bad-option', 'table() takes label (strings) or target (numbers), not both.');
   }

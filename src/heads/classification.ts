@@ -7,7 +7,8 @@ import { Dropout } from '../layers/dropout.js';
 import { Standardize } from '../layers/standardize.js';
 import { balancedWeights, givenWeights } from './classification/class-weights.js';
 import { checkLabels, oneHot } from './classification/labels.js';
-import { defineHead, type Head, type HeadBuildContext } from './head.js';
+import { classificationSolvers, solveClassification } from './classification/solve.js';
+import { defineHead, type Head, type HeadBuildContext, type LossOptions } from './head.js';
 
 /** What a classifier says about one input. */
 export interface ClassPrediction<Label extends string = string> {
@@ -56,17 +57,25 @@ function standardizeOf(model: LayersModel): Standardize {
   );
 }
 
+/** Where 1 - p is smaller, its power no longer changes: the slope of a root at 0 is infinite. */
+const leastDoubt = 1e-7;
+
 /**
- * Softmax cross-entropy of each example. The smoothed target is y * (1 - smoothing) + smoothing / labels.
+ * Softmax cross-entropy of each example. The smoothed target is y * (1 - smoothing) + smoothing / labels; with a focal gamma each
+ * class counts (1 - p) ** gamma of what it would.
  * @param logits float32 [batch, labels]
- * @param target float32 [batch, labels], rows sum to 1
- * @source "Rethinking the Inception Architecture for Computer Vision", Szegedy et al. 2016, section 7
+ * @param target float32 [batch, labels], rows sum to 1; soft where examples were mixed
+ * @source "Rethinking the Inception Architecture for Computer Vision", Szegedy et al. 2016, section 7; "Focal Loss for Dense Object
+ *   Detection", Lin et al. 2017
  */
-function crossEntropy(logits: tf.Tensor, target: tf.Tensor, smoothing: number): tf.Tensor1D {
-  const uniform = smoothing / logits.shape[1]!;
-  const smoothed = smoothing === 0 ? target : tf.add(tf.mul(target, 1 - smoothing), uniform);
+function crossEntropy(logits: tf.Tensor, target: tf.Tensor, { labelSmoothing = 0, focalGamma = 0 }: LossOptions): tf.Tensor1D {
+  const uniform = labelSmoothing / logits.shape[1]!;
+  const smoothed = labelSmoothing === 0 ? target : tf.add(tf.mul(target, 1 - labelSmoothing), uniform);
   // logSoftmax subtracts the largest logit first, so that nothing overflows.
-  return tf.neg(tf.sum<tf.Tensor1D>(tf.mul(smoothed, tf.logSoftmax(logits)), 1));
+  const logs = tf.logSoftmax(logits);
+  if (focalGamma === 0) return tf.neg(tf.sum<tf.Tensor1D>(tf.mul(smoothed, logs), 1));
+  const doubt = tf.maximum(tf.sub(1, tf.exp(logs)), leastDoubt);
+  return tf.neg(tf.sum<tf.Tensor1D>(tf.mul(tf.mul(smoothed, tf.pow(doubt, focalGamma)), logs), 1));
 }
 
 /** Index of the largest number; the first of equals. */
@@ -115,12 +124,16 @@ export function classification<const Labels extends readonly string[]>(
     config: { labels: names, ...(options.dropout === undefined ? {} : { dropout: options.dropout }) },
     takes: ['pooled'],
     branches: 1,
+    encodesTargetAlone: true,
     build: (context) => buildLayers(names, options.dropout ?? 0, context),
     adapt: (model, [features]) => standardizeOf(model).adapt(features!),
+    solvers: classificationSolvers,
+    solve: solveClassification,
     encode: (target) => [oneHot(target, indices, names)],
     targetPadding: [0],
-    loss: ([logits], [target], { labelSmoothing = 0 }) => crossEntropy(logits!, target!, labelSmoothing),
-    lossOptions: ['labelSmoothing'],
+    loss: ([logits], [target], lossOptions) => crossEntropy(logits!, target!, lossOptions),
+    lossOptions: ['labelSmoothing', 'focalGamma'],
+    softTargets: true,
     metrics: {
       accuracy: ([logits], [target]) => tf.cast(tf.equal(tf.argMax(logits!, 1), tf.argMax(target!, 1)), 'float32') as tf.Tensor1D,
     },

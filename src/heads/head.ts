@@ -33,6 +33,31 @@ export interface HeadBuildContext {
 export interface LossOptions {
   /** 0 to 1: how much of the target's weight is spread over all classes. */
   readonly labelSmoothing?: number;
+  /** Focal loss: examples that are already right weigh less, by (1 - p) ** focalGamma. 0 is plain cross-entropy. */
+  readonly focalGamma?: number;
+}
+
+/** Ways to fit a head to features at once, instead of step by step. */
+export type HeadSolver = 'logistic-regression' | 'nearest-centroid';
+
+/** What `Head.solve` is given. */
+export interface SolveOptions {
+  readonly solver: HeadSolver;
+  /** Weight of each example; all 1 where nothing was asked for. */
+  readonly weights: Float32Array;
+  /** Inverse strength of the L2 penalty, as scikit-learn's C; `'auto'` chooses it by cross-validation on the examples. */
+  readonly strength: number | 'auto';
+  readonly seed: number;
+  readonly signal?: AbortSignal;
+}
+
+/** What a solver did. */
+export interface SolveResult {
+  /** Mean loss over the examples, without the penalty. */
+  readonly loss: number;
+  readonly iterations: number;
+  /** Inverse strength of the penalty that was used; absent where there is none. */
+  readonly strength?: number;
 }
 
 /**
@@ -82,6 +107,16 @@ export interface Head<Target = unknown, Prediction = unknown, R extends Report =
    * @param targets what `encode` gave for them, [examples, ...]. Caller disposes
    */
   adapt?(model: LayersModel, features: readonly Tensor[], targets: readonly Tensor[]): void;
+  /** Ways in which `solve` can fit this head. */
+  readonly solvers?: readonly HeadSolver[];
+  /**
+   * Fits the head's layers to features of all training examples at once; called after `adapt`.
+   * @param features one float32 tensor per input of the head's model, [examples, ...]. Caller disposes
+   * @param targets what `encode` gave for them, [examples, ...]. Caller disposes
+   */
+  solve?(model: LayersModel, features: readonly Tensor[], targets: readonly Tensor[], options: SolveOptions): Promise<SolveResult>;
+  /** Whether the loss takes targets between those that `encode` gives, so that examples can be mixed (mixup, cutmix). */
+  readonly softTargets?: boolean;
   /**
    * The inputs of one training example as the backbone shall see them this time: masked words, for a task whose targets are made
    * from its inputs. What comes back is handed to `encode` as it is, so it may carry facts of the head's own beside the arrays.
@@ -93,6 +128,8 @@ export interface Head<Target = unknown, Prediction = unknown, R extends Report =
    * @throws TransferKitError `bad-data` naming the target and what is allowed.
    */
   encode(target: Target, inputs: readonly EncodedInput[]): readonly EncodedArray[];
+  /** True where `encode` looks at the target alone, so that it can be asked without inputs: relabelled examples keep their features. */
+  readonly encodesTargetAlone?: boolean;
   /** The value that pads each target array when sizes differ within a batch. */
   readonly targetPadding: readonly number[];
   /**

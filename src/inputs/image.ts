@@ -3,11 +3,16 @@ import { TransferKitError } from '../errors.js';
 import type { ImageLimits, RgbImage, Runtime } from '../runtimes/runtime.js';
 import { defaultImageLimits } from './image-checks.js';
 import { fetchImage, readImageFile } from './image-bytes.js';
+import { imageContent } from './image-content.js';
 import { fromPixelData, fromTensor } from './image-pixels.js';
-import type { ImageCrop, ImageRecipe, ImageResize } from './image-recipe.js';
+import type { ImageRecipe } from './image-recipe.js';
 import { checkImageRecipe } from './check-image-recipe.js';
-import type { EncodedInput, InputProcessor, ProcessorFactory } from './input.js';
-import { resizeImage, type Region } from './resize.js';
+import { checkAugmentation } from './augment/check-augmentation.js';
+import { changePixels, drawCrop, eraseValues } from './augment/augment-image.js';
+import type { ImageAugmentation } from './augment/recipe.js';
+import type { Random } from '../common/random.js';
+import { frameImage, frameRegion, type FramedImage } from './frame-image.js';
+import type { AugmentedView, EncodedInput, InputProcessor, ProcessorFactory } from './input.js';
 
 export type { ImageCrop, ImageRecipe, ImageResize } from './image-recipe.js';
 export { imageRecipeFromHuggingFace } from './image-recipe-hugging-face.js';
@@ -74,51 +79,13 @@ export async function readImage(raw: ImageInput, runtime: Runtime, limits: Image
   throw notAnImage(raw);
 }
 
-/** Size after resizing, before the crop. */
-function resizedSize(image: RgbImage, resize: ImageResize | null): { width: number; height: number } {
-  if (resize === null) return { width: image.width, height: image.height };
-  if (resize.mode === 'stretch') return { width: resize.width, height: resize.height };
-  const [short, long] = image.width <= image.height ? [image.width, image.height] : [image.height, image.width];
-  const longSide = Math.trunc((resize.size * long) / short);
-  return image.width <= image.height ? { width: resize.size, height: longSide } : { width: longSide, height: resize.size };
-}
-
-/** To the nearest whole number, halves to the even one. */
-const roundHalfEven = (value: number): number => (value % 1 === 0.5 ? Math.floor(value / 2 + 0.5) * 2 : Math.round(value));
-
-/** Along one axis: which pixels are taken, and where they go in the result. */
-function cropAxis(size: number, wanted: number, rounding: ImageCrop['rounding']): { from: number; count: number; to: number } {
-  const spare = (size - wanted) / 2;
-  if (size >= wanted) return { from: rounding === 'floor' ? Math.floor(spare) : roundHalfEven(spare), count: wanted, to: 0 };
-  return { from: 0, count: size, to: rounding === 'floor' ? Math.ceil(-spare) : Math.floor(-spare) };
-}
-
-/** A picture of the recipe's size, or a smaller one and where its corner goes. */
-interface Framed {
-  readonly image: RgbImage;
-  readonly height: number;
-  readonly width: number;
-  readonly top: number;
-  readonly left: number;
-}
-
-function frame(image: RgbImage, recipe: ImageRecipe): Framed {
-  const size = resizedSize(image, recipe.resize);
-  const { height, width, rounding } = recipe.crop ?? { ...size, rounding: 'floor' as const };
-  const rows = cropAxis(size.height, height, rounding);
-  const columns = cropAxis(size.width, width, rounding);
-  const region: Region = { top: rows.from, left: columns.from, height: rows.count, width: columns.count };
-  const { interpolation, antialias } = recipe.resize ?? { interpolation: 'nearest' as const, antialias: false };
-  return { image: resizeImage(image, { ...size, interpolation, antialias, region }), height, width, top: rows.to, left: columns.to };
-}
-
 /** The number for each byte, for each channel: float32 [3][256]. */
 function valueTables({ scale, mean, std }: ImageRecipe): Float32Array[] {
   return mean.map((average, channel) => Float32Array.from({ length: 256 }, (_, byte) => (byte * scale - average) / std[channel]!));
 }
 
 /** Bytes to numbers. Result: float32 [height, width, 3]; what the picture does not cover is black. */
-function toNumbers({ image, height, width, top, left }: Framed, tables: readonly Float32Array[], reversed: boolean): Float32Array {
+function toNumbers({ image, height, width, top, left }: FramedImage, tables: readonly Float32Array[], reversed: boolean): Float32Array {
   const values = new Float32Array(height * width * 3);
   const [first, second, third] = tables as [Float32Array, Float32Array, Float32Array];
   const [red, blue] = reversed ? [2, 0] : [0, 2];
@@ -136,12 +103,48 @@ function toNumbers({ image, height, width, top, left }: Framed, tables: readonly
   return values;
 }
 
-/** Applies a recipe to a decoded picture: one float32 array [height, width, 3]. */
-export function createImageEncoder(recipe: ImageRecipe): (image: RgbImage) => EncodedInput {
+/** The bytes that `toNumbers` was given: 8-bit RGB. */
+function toPixels({ arrays }: EncodedInput, { scale, mean, std, channelOrder }: ImageRecipe): RgbImage {
+  const [array] = arrays;
+  const [height = 0, width = 0] = array?.shape ?? [];
+  const data = new Uint8ClampedArray(height * width * 3);
+  const reversed = channelOrder === 'bgr';
+  for (let index = 0; index < data.length; index++) {
+    const channel = index % 3;
+    data[reversed ? index + 2 - 2 * channel : index] = Math.round((array!.values[index]! * std[channel]! + mean[channel]!) / scale);
+  }
+  return { width, height, data };
+}
+
+/** A random change that has been checked. */
+interface ImageChange {
+  readonly augmentation: ImageAugmentation;
+  readonly random: Random;
+}
+
+/** Crop, flip, rotation, policy and colour; the photo comes out at the size that the recipe gives. */
+function frameChanged(image: RgbImage, recipe: ImageRecipe, { augmentation, random }: ImageChange): FramedImage {
+  const region = drawCrop(image, augmentation, random);
+  const framed = region === undefined ? frameImage(image, recipe) : frameRegion(image, recipe, region);
+  return { ...framed, image: changePixels(framed.image, augmentation, random) };
+}
+
+const checkChange = ({ augmentation, random }: AugmentedView): ImageChange => ({
+  augmentation: checkAugmentation(augmentation, 'image') as ImageAugmentation,
+  random,
+});
+
+/**
+ * Applies a recipe to a decoded picture: one float32 array [height, width, 3]. With a view the picture is changed on the way:
+ * all draws come from the view's random numbers, in the order crop, flip, rotation, policy, colour, erasing.
+ */
+export function createImageEncoder(recipe: ImageRecipe): (image: RgbImage, view?: AugmentedView) => EncodedInput {
   const tables = valueTables(recipe);
-  return (image) => {
-    const framed = frame(image, recipe);
+  return (image, view) => {
+    const change = view === undefined ? undefined : checkChange(view);
+    const framed = change === undefined ? frameImage(image, recipe) : frameChanged(image, recipe, change);
     const values = toNumbers(framed, tables, recipe.channelOrder === 'bgr');
+    if (change !== undefined) eraseValues(values, framed.height, framed.width, change.augmentation, change.random);
     return { arrays: [{ shape: [framed.height, framed.width, 3], values }], length: 1 };
   };
 }
@@ -168,7 +171,9 @@ export const imageProcessor: ProcessorFactory = (recipe, { runtime }) => {
     recipe,
     padding: [0],
     files: new Map(),
-    encode: async (raw) => encode(await readImage(raw as ImageInput, runtime, limits)),
+    encode: async (raw, view) => encode(await readImage(raw as ImageInput, runtime, limits), view),
+    content: (raw) => imageContent(raw as ImageInput, runtime, limits),
+    show: (encoded) => toPixels(encoded, checked),
   };
   return Promise.resolve(Object.freeze(processor));
 };

@@ -5,7 +5,9 @@
  * and in the browser.
  */
 import type { JsonObject } from '../common/json.js';
-import type { Runtime } from '../runtimes/runtime.js';
+import type { Random } from '../common/random.js';
+import type { RgbImage, Runtime } from '../runtimes/runtime.js';
+import type { InputAugmentation } from './augment/recipe.js';
 
 /** What goes in: photos or sentences. */
 export type Modality = 'image' | 'text';
@@ -65,14 +67,30 @@ export interface ProcessorContext {
   readonly file: (path: string) => Promise<Uint8Array | undefined>;
 }
 
+/** How one input is changed before it is encoded. */
+export interface AugmentedView {
+  readonly augmentation: InputAugmentation;
+  /** Draws for this input alone: same state, same view. */
+  readonly random: Random;
+}
+
 /** Turns raw inputs into numbers. */
 export interface InputProcessor<Raw = unknown> {
   readonly recipe: InputRecipe;
   /**
-   * Encodes one raw input.
-   * @throws TransferKitError `bad-input`, `corrupt-file`, `too-large`, `not-found`, naming the input.
+   * Encodes one raw input; with a view, changed at random.
+   * @throws TransferKitError `bad-input`, `corrupt-file`, `too-large`, `not-found`, naming the input; `bad-option` for a view that
+   *   is meant for another modality
    */
-  encode(raw: Raw): Promise<EncodedInput>;
+  encode(raw: Raw, view?: AugmentedView): Promise<EncodedInput>;
+  /**
+   * Bytes that stand for a raw input: inputs with the same bytes are encoded to the same numbers. Undefined for one that would
+   * have to be fetched. Without this member nothing is kept on disk between runs.
+   * @throws TransferKitError as `encode` does
+   */
+  content?(raw: Raw): Promise<Uint8Array | undefined>;
+  /** What the network sees, for people: the picture without its normalisation, or the tokens as text. */
+  show?(encoded: EncodedInput): RgbImage | string;
   /** The value that pads each input array to the longest of a batch, in the order of `arrays`. */
   readonly padding: readonly number[];
   /** Files that a saved model must carry for `create` to make the same processor again. */

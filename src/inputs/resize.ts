@@ -169,8 +169,8 @@ function resizeNearest(image: RgbImage, request: ResizeRequest, region: Region):
   return result;
 }
 
-/** Cuts a rectangle out of a picture. */
-function cut(image: RgbImage, region: Region): RgbImage {
+/** Cuts a rectangle out of a picture; all of it is the picture itself, not a copy. */
+export function cutImage(image: RgbImage, region: Region): RgbImage {
   if (region.width === image.width && region.height === image.height) return image;
   const data = new Uint8Array(region.height * region.width * 3);
   for (let row = 0; row < region.height; row++) {
@@ -206,12 +206,12 @@ function planAxis(from: number, to: number, first: number, wanted: number, filte
 export function resizeImage(image: RgbImage, request: ResizeRequest): RgbImage {
   const { height, width, interpolation, antialias } = request;
   const region = request.region ?? { top: 0, left: 0, height, width };
-  if (width === image.width && height === image.height) return cut(image, region);
+  if (width === image.width && height === image.height) return cutImage(image, region);
   if (interpolation === 'nearest') return { width: region.width, height: region.height, data: resizeNearest(image, request, region) };
   const filter = filters[interpolation];
   const rows = planAxis(image.height, height, region.top, region.height, filter, antialias);
   const columns = planAxis(image.width, width, region.left, region.width, filter, antialias);
-  const part = cut(image, { top: rows.from, left: columns.from, height: rows.count, width: columns.count });
+  const part = cutImage(image, { top: rows.from, left: columns.from, height: rows.count, width: columns.count });
   const along = (axis: Axis, resize: typeof resizeRows) => (picture: RgbImage) =>
     axis.taps === undefined ? picture : resize(picture, axis.taps);
   const [across, down] = [along(columns, resizeRows), along(rows, resizeColumns)];

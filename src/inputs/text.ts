@@ -1,7 +1,10 @@
 import { TransferKitError } from '../errors.js';
 import type { JsonObject } from '../common/json.js';
+import { augmentTokens } from './augment/augment-text.js';
+import { checkAugmentation } from './augment/check-augmentation.js';
+import type { TextAugmentation } from './augment/recipe.js';
 import { checkTextRecipe } from './check-text-recipe.js';
-import type { EncodedInput, InputProcessor, InputRecipe, ProcessorContext } from './input.js';
+import type { AugmentedView, EncodedInput, InputProcessor, InputRecipe, ProcessorContext } from './input.js';
 import { parseJsonObject } from '../weights/read-json.js';
 import { createTokenizer } from './tokenizer.js';
 import type { TextTokenizer } from './tokenizer.js';
@@ -82,6 +85,12 @@ function fitPair(first: number, second: number, room: number): readonly [number,
   return first <= second ? [kept[0]!, kept[1]!] : [kept[1]!, kept[0]!];
 }
 
+/** What a view makes of the tokens of one text. */
+function changeOf({ augmentation, random }: AugmentedView): (tokens: readonly number[]) => readonly number[] {
+  const checked = checkAugmentation(augmentation, 'text') as TextAugmentation;
+  return (tokens) => augmentTokens(tokens, checked, random);
+}
+
 /** Encodes texts by one recipe and one tokenizer. */
 class RecipeEncoder {
   readonly #recipe: TextRecipe;
@@ -92,9 +101,11 @@ class RecipeEncoder {
     this.#tokenizer = tokenizer;
   }
 
-  encode(raw: unknown): EncodedInput {
+  encode(raw: unknown, view?: AugmentedView): EncodedInput {
+    const change = view === undefined ? undefined : changeOf(view);
     const pieces = textsOf(raw, this.#recipe.maxCharacters).map((text) => this.#pieces(text));
-    const { ids, typeIds } = this.#frame(this.#cut(pieces));
+    // Changed before the cut, so that other views show other parts of a long text.
+    const { ids, typeIds } = this.#frame(this.#cut(change === undefined ? pieces : pieces.map(change)));
     // Even a text without a known token takes one place, with mask 0: tensors without elements are trouble on some backends.
     const length = Math.max(1, ids.length);
     const arrays: Record<TextArray, Int32Array> = {
@@ -106,6 +117,14 @@ class RecipeEncoder {
     arrays.mask.fill(1, 0, ids.length);
     arrays.typeIds.set(typeIds);
     return { arrays: this.#recipe.arrays.map((name) => ({ shape: [length], values: arrays[name] })), length };
+  }
+
+  /** What the network reads, as text again. */
+  show({ arrays }: EncodedInput): string {
+    const place = (name: TextArray): number => this.#recipe.arrays.indexOf(name);
+    const mask = arrays[place('mask')]?.values;
+    const ids = arrays[place('ids')]?.values ?? [];
+    return this.#tokenizer.textOf(Array.from(ids).filter((_, index) => mask?.[index] !== 0));
   }
 
   /** Token ids of one text, without special tokens. */
@@ -120,7 +139,7 @@ class RecipeEncoder {
   }
 
   /** Cuts the texts so that they and their frame fit. */
-  #cut(texts: readonly number[][]): readonly number[][] {
+  #cut(texts: readonly (readonly number[])[]): readonly (readonly number[])[] {
     const room = Math.max(0, this.#recipe.maxLength - this.#fixed(texts.length));
     if (texts.length === 1) return [texts[0]!.slice(0, room)];
     const [first, second] = fitPair(texts[0]!.length, texts[1]!.length, room);
@@ -133,7 +152,7 @@ class RecipeEncoder {
   }
 
   /** Texts between their special tokens. */
-  #frame(texts: readonly number[][]): { ids: number[]; typeIds: number[] } {
+  #frame(texts: readonly (readonly number[])[]): { ids: number[]; typeIds: number[] } {
     const ids: number[] = [];
     const typeIds: number[] = [];
     for (const part of this.#tokenizer.frames[texts.length - 1]!) {
@@ -222,6 +241,8 @@ export async function textProcessor(recipe: InputRecipe, context: Pick<Processor
     recipe: settings,
     files,
     padding: settings.arrays.map((name) => padding[name]),
-    encode: (raw) => new Promise((resolve) => resolve(encoder.encode(raw))),
+    encode: (raw, view) => new Promise((resolve) => resolve(encoder.encode(raw, view))),
+    content: (raw) => Promise.resolve(new TextEncoder().encode(JSON.stringify(raw))),
+    show: (encoded) => encoder.show(encoded),
   };
 }

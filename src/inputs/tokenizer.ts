@@ -17,6 +17,8 @@ export interface TextTokenizer {
   readonly unknownId: number | undefined;
   /** The special tokens around one text, and around two. */
   readonly frames: readonly [single: readonly FramePart[], pair: readonly FramePart[]];
+  /** Token ids as text again, special tokens included. */
+  textOf(ids: readonly number[]): string;
 }
 
 /** Words whose pieces are remembered. Text repeats its words, and splitting one into pieces is the costly step. */
@@ -119,7 +121,8 @@ export async function createTokenizer(json: JsonObject, config: JsonObject): Pro
     rememberWords(tokenizer);
     const unknownId = (tokenizer.model as unknown as { unk_token_id?: number }).unk_token_id;
     const ids = (text: string): number[] => tokenizer.tokenize(text).map((token) => tokenizer.token_to_id(token) ?? unknownId ?? -1);
-    return { ids, unknownId, frames: [frameOf(tokenizer, false), frameOf(tokenizer, true)] };
+    const textOf = (tokens: readonly number[]): string => (tokens.length === 0 ? '' : tokenizer.decode([...tokens]));
+    return { ids, unknownId, frames: [frameOf(tokenizer, false), frameOf(tokenizer, true)], textOf };
   } catch (cause) {
     throw new TransferKitError(
       'corrupt-file',
