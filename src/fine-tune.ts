@@ -1,20 +1,22 @@
-import type { FreezeState } from './base.js';
 import type { Dataset } from './data/dataset.js';
-import { TransferKitError } from './errors.js';
 import type { Report } from './evaluation/report.js';
 import type { Modality } from './inputs/input.js';
-import { learningGroups } from './layers/learning-groups.js';
 import type { LoadOptions, PretrainedId } from './load-pretrained.js';
-import { modelFor, requestOf, type OneCallOptions, type Prepared } from './model-for.js';
+import { modelFor, requestOf, type FineTuneRequest, type OneCallOptions, type Prepared } from './model-for.js';
 import type { Model, TrainingRecord } from './model.js';
-import { checkLabels, checkLossOptions } from './training/check-training.js';
+import { beginTraining } from './training/begin-training.js';
+import { carryOut } from './training/carry-out.js';
+import { checkOptions } from './training/check-options.js';
+import { checkAgainstHead, checkLabels, checkMixing } from './training/check-training.js';
+import type { TrainingControl } from './training/control.js';
+import { TrainingRun, type TrainingEvent } from './training/events.js';
 import type { TrainingHistory } from './training/history.js';
 import { holdOut } from './training/hold-out.js';
-import { checkOptions, type FineTuneOptions } from './training/options.js';
+import type { FineTuneOptions } from './training/options.js';
 import { makePlan, type TrainingPlan } from './training/plan.js';
-import { progressReporter } from './training/progress.js';
-import { runPlan } from './training/run-plan.js';
+import { progressBar, type ProgressEvent } from './training/progress.js';
 import type { AnyModel } from './training/weight-set.js';
+import { trainInWorker } from './workers/train-in-worker.js';
 
 /** What `fineTune` gives back. */
 export interface FineTuned<ModelType> {
@@ -73,70 +75,123 @@ export async function fineTune(
   dataOrOptions?: Dataset | string | OneCallOptions,
   options?: OneCallOptions,
 ): Promise<FineTuned<AnyModel>> {
-  const prepared = await modelFor(requestOf(start, dataOrOptions, options));
+  return await runRequest(requestOf(start, dataOrOptions, options));
+}
+
+async function runRequest(request: FineTuneRequest): Promise<FineTuned<AnyModel>> {
+  const prepared = await modelFor(request);
   try {
-    return await train(prepared);
+    return prepared.training.worker === true ? await trainAside(prepared) : await train(prepared);
   } catch (error) {
     prepared.release();
     throw error;
   }
 }
 
-/** The recipe: hold out, plan, cache, train phase by phase, remember. */
+/** The recipe: check, choose a strategy, hold out, plan, carry out, remember. */
 async function train({ model, examples, training: options, baseReason }: Prepared): Promise<FineTuned<AnyModel>> {
   model.assertUsable();
-  checkOptions(options);
-  checkLossOptions(model, options);
-  const { training, validation, reason } = holdOut(examples, options);
-  checkLabels(model, training, 'training');
-  if (validation !== undefined) checkLabels(model, validation, 'validation');
-  const freeze = freezeFor(model, options);
-  const plan = makePlan({
-    base: model.base,
-    options,
-    train: training.length,
-    validation: validation?.length ?? 0,
-    validationReason: reason,
-    baseReason,
-    freeze,
-  });
-  const before = model.base.freeze;
-  const { report, stop } = progressReporter(model.base.parts.runtime, options.onProgress, options.progress ?? true);
-  lock(model);
+  checkOptions(options, model.base.modality);
+  checkAgainstHead(model, examples, options);
+  const { chosen, freeze, undo } = beginTraining(model, examples.length, options);
   try {
-    options.onPlan?.(plan);
-    const history = await runPlan({ model, plan, training, validation, signal: options.signal, report });
-    model.base.freeze = freeze;
+    const { training, validation, reason } = holdOut(examples, options, chosen.strategy);
+    checkLabels(model, training, 'training');
+    if (validation !== undefined) checkLabels(model, validation, 'validation');
+    const plan = makePlan({
+      base: model.base,
+      options,
+      chosen,
+      train: training.length,
+      validation: validation?.length ?? 0,
+      adapter: model.adapter?.recipe,
+      adapterGroup: model.adapter?.firstGroup,
+      validationReason: reason,
+      baseReason,
+      normalization: freeze.normalization,
+    });
+    checkMixing(model, plan);
+    const history = await carryOut({ model, plan, training, validation, options });
+    model.base.freeze = { learns: plan.phases.at(-1)!.learns, normalization: plan.normalization };
     model.record = { ...model.record, training: recordOf(training, plan, history) };
+    model.base.busy = false;
     return { model, history, plan };
   } catch (error) {
-    model.base.freeze = before;
+    undo();
     throw error;
-  } finally {
-    model.base.busy = false;
-    stop();
   }
 }
 
-/** Which groups learn in this run, and how normalisation behaves. */
-function freezeFor(model: AnyModel, options: FineTuneOptions): FreezeState {
-  const { freeze, parts } = model.base;
-  const names = parts.built.groups.map((group) => group.name);
-  const learns = options.unfreeze === undefined ? freeze.learns : learningGroups(options.unfreeze, names);
-  return { learns, normalization: options.normalization ?? freeze.normalization };
-}
-
-/** One training at a time: two would write the same weights. */
-function lock(model: AnyModel): void {
-  if (model.base.busy)
-    throw new TransferKitError(
-      'bad-option',
-      'this model is being trained already, or another on the same base; wait for that run or abort it',
-    );
-  model.base.busy = true;
+/** The same in a worker thread, with the bar in this one. */
+async function trainAside({ model, examples, training: options }: Prepared): Promise<FineTuned<AnyModel>> {
+  const bar = options.progress === false ? undefined : progressBar(model.base.parts.runtime);
+  const onProgress = (event: ProgressEvent): void => {
+    options.onProgress?.(event);
+    bar?.show(event);
+  };
+  try {
+    return { model, ...(await trainInWorker(model, examples, { ...options, onProgress })) };
+  } finally {
+    bar?.stop();
+  }
 }
 
 /** The run as plain data. */
 function recordOf(data: Dataset, { describe: _describe, ...plan }: TrainingPlan, history: TrainingHistory): TrainingRecord {
   return { data: data.origin, classCounts: data.classCounts(), plan, history };
+}
+
+/**
+ * The same training as a stream of events: `for await (const event of fineTune.events(...))`. The run can be paused, resumed and
+ * aborted while it goes on; leaving the loop aborts it. `run.result` is what `fineTune` gives.
+ *
+ * @throws TransferKitError out of the loop, and by `run.result`: what `fineTune` throws
+ * @example
+ * ```ts
+ * import { fineTune } from 'transferkit';
+ *
+ * const run = fineTune.events('photos/', { epochs: 3 });
+ * for await (const event of run) {
+ *   if (event.type === 'epoch') console.log(event.record.epoch, event.record.loss);
+ * }
+ * const { model } = await run.result;
+ * console.log(model.labels);
+ * ```
+ */
+function events<M extends Modality, Target, Prediction, R extends Report, B extends number, Some, Held = Target>(
+  model: Model<M, Target, Prediction, R, B>,
+  data: Dataset<NoInfer<M>, Some> & Fitting<M, Some, Target>,
+  options?: FineTuneOptions<NoInfer<M>, Held> & { readonly validation?: number | Fitting<M, Held, Target> },
+): TrainingRun<FineTuned<Model<M, Target, Prediction, R, B>>>;
+function events<M extends Modality, Label extends string>(
+  base: PretrainedId,
+  data: Dataset<M, Label>,
+  options?: FineTuneOptions<M, Label> & LoadOptions,
+): TrainingRun<FineTuned<Model<M, Label>>>;
+function events(base: PretrainedId, data: string, options?: FineTuneOptions & LoadOptions): TrainingRun<FineTuned<Model>>;
+function events<M extends Modality, Label extends string>(
+  data: Dataset<M, Label>,
+  options?: FineTuneOptions<M, Label> & LoadOptions,
+): TrainingRun<FineTuned<Model<M, Label>>>;
+function events(data: string, options?: OneCallOptions): TrainingRun<FineTuned<Model>>;
+function events(
+  start: AnyModel | PretrainedId | Dataset,
+  dataOrOptions?: Dataset | string | OneCallOptions,
+  options?: OneCallOptions,
+): TrainingRun<FineTuned<AnyModel>> {
+  const request = requestOf(start, dataOrOptions, options);
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-return -- the overloads above say which model it is
+  return new TrainingRun((emit, control) => runRequest(withEvents(request, emit, control)), request.options.control);
+}
+
+fineTune.events = events;
+
+/** The request, with its events told to one more listener. */
+function withEvents(request: FineTuneRequest, emit: (event: TrainingEvent) => void, control: TrainingControl): FineTuneRequest {
+  const { onEvent, ...options } = request.options;
+  const both = (event: TrainingEvent): void => {
+    onEvent?.(event);
+    emit(event);
+  };
+  return { ...request, options: { ...options, control, onEvent: both } };
 }

@@ -8,7 +8,28 @@ const batchesTogether = 16;
  * where all have one length this is a plain shuffle.
  */
 export function shuffledBatches(lengths: readonly number[], batchSize: number, random: Random): number[][] {
-  const order = [...random.permutation(lengths.length)];
+  return batchesOf([...random.permutation(lengths.length)], lengths, batchSize, random);
+}
+
+/**
+ * As many draws as there are examples, each class alike often, cut into batches: rare examples come again and again, some of the
+ * frequent ones not at all this time.
+ * @param classes the class of each example
+ */
+export function balancedBatches(classes: readonly string[], lengths: readonly number[], batchSize: number, random: Random): number[][] {
+  const members = new Map<string, number[]>();
+  classes.forEach((name, index) => members.get(name)?.push(index) ?? members.set(name, [index]));
+  const pools = [...members.values()].map((indices) => [...random.permutation(indices.length)].map((place) => indices[place]!));
+  // Each pool is gone through in a random order, again and again, so that no example comes twice before all have come once.
+  const order = classes.map((_, draw) => {
+    const pool = pools[draw % pools.length]!;
+    return pool[Math.floor(draw / pools.length) % pool.length]!;
+  });
+  const shuffled = [...random.permutation(order.length)].map((place) => order[place]!);
+  return batchesOf(shuffled, lengths, batchSize, random);
+}
+
+function batchesOf(order: readonly number[], lengths: ArrayLike<number>, batchSize: number, random: Random): number[][] {
   const stretch = batchSize * batchesTogether;
   const sorted: number[] = [];
   for (let start = 0; start < order.length; start += stretch) {

@@ -1,5 +1,8 @@
 import type { Dataset } from '../data/dataset.js';
 import { TransferKitError } from '../errors.js';
+import { bordersOf } from '../feature-cache/borders.js';
+import { assertMixes } from './mix.js';
+import type { TrainingPlan } from './plan.js';
 import type { FineTuneOptions } from './options.js';
 import type { AnyModel } from './weight-set.js';
 
@@ -16,11 +19,21 @@ export function checkLabels(model: AnyModel, data: Dataset, part: string): void 
   );
 }
 
-/** Options that the head cannot honour are refused, not ignored. */
-export function checkLossOptions(model: AnyModel, options: FineTuneOptions): void {
-  const { head } = model;
-  if (options.labelSmoothing !== undefined && !head.lossOptions.includes('labelSmoothing'))
-    throw new TransferKitError('bad-option', `labelSmoothing means nothing to the head "${head.name}"`);
-  if (options.classWeights !== undefined && head.exampleWeights === undefined)
-    throw new TransferKitError('bad-option', `classWeights mean nothing to the head "${head.name}"`);
+/** Mixing is refused before the first phase, not in the middle of a run. */
+export function checkMixing(model: AnyModel, { mix, phases }: TrainingPlan): void {
+  if (mix === null) return;
+  for (const { firstGroup, solve } of phases) if (solve === null) assertMixes(mix, bordersOf(model, firstGroup));
+}
+
+/** Options that the head or the data cannot honour are refused, not ignored. */
+export function checkAgainstHead({ head }: AnyModel, data: Dataset, options: FineTuneOptions): void {
+  const refuse = (name: string, why = `means nothing to the head "${head.name}"`): never => {
+    throw new TransferKitError('bad-option', `${name} ${why}`, { details: { option: name } });
+  };
+  for (const name of ['labelSmoothing', 'focalGamma'] as const)
+    if (options[name] !== undefined && !head.lossOptions.includes(name)) refuse(name);
+  if (options.classWeights !== undefined && head.exampleWeights === undefined) refuse('classWeights');
+  if (options.mix !== undefined && head.softTargets !== true)
+    refuse('mix', `needs a head whose targets can be mixed, and "${head.name}" has none such`);
+  if (options.sampling === 'balanced' && data.labels.length === 0) refuse('sampling: "balanced"', 'needs labels, and the targets are none');
 }

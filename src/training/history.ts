@@ -2,7 +2,7 @@ import type { SkippedItem } from '../data/dataset.js';
 
 /** Figures of one epoch. */
 export interface EpochRecord {
-  /** `head` or `fine-tune`. */
+  /** Name of the phase: `head`, `fine-tune`. */
   readonly phase: string;
   /** From 1, within its phase. */
   readonly epoch: number;
@@ -20,7 +20,7 @@ export interface EpochRecord {
 /** What happened in a run. */
 export interface TrainingHistory {
   readonly epochs: readonly EpochRecord[];
-  /** Per phase: the epoch whose weights were kept. */
+  /** Per phase: the epoch whose weights were kept; where several were averaged, the best of them. */
   readonly best: Readonly<Record<string, number>>;
   /** How the run ended. After `aborted` the model has the best weights so far. */
   readonly ended: 'completed' | 'early-stopping' | 'aborted';

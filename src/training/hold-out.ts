@@ -1,6 +1,7 @@
 import { checkDataset } from '../data/check-dataset.js';
 import type { Dataset } from '../data/dataset.js';
 import type { FineTuneOptions } from './options.js';
+import type { Strategy } from './strategy.js';
 
 /** Training data and what is held out of it to choose the best weights. */
 export interface HeldOut {
@@ -22,9 +23,11 @@ function given(training: Dataset, validation: Dataset): HeldOut {
 }
 
 /** Takes validation as given, or holds a stratified part out where there is enough. */
-export function holdOut(data: Dataset, options: FineTuneOptions): HeldOut {
+export function holdOut(data: Dataset, options: FineTuneOptions, { stages }: Strategy): HeldOut {
   const { validation: wanted } = options;
   if (wanted !== undefined && typeof wanted !== 'number') return given(data, wanted);
+  if (wanted === undefined && stages.every(({ solve }) => solve !== undefined))
+    return { training: data, validation: undefined, reason: 'none is held out, for no epoch has to be chosen' };
   const fraction = wanted ?? (data.length < enoughToHoldOut ? 0 : 0.1);
   if (fraction === 0)
     return {

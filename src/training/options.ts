@@ -1,11 +1,18 @@
+import type { AdapterRecipe } from '../adapters/recipe.js';
 import type { NormalizationMode } from '../base.js';
 import type { Dataset } from '../data/dataset.js';
-import { TransferKitError } from '../errors.js';
-import type { Unfreeze } from '../layers/learning-groups.js';
+import type { ImageAugmentation, MixAugmentation, TextAugmentation } from '../inputs/augment/recipe.js';
 import type { Modality } from '../inputs/input.js';
-import { unknownName } from '../common/nearest-name.js';
+import type { Unfreeze } from '../layers/learning-groups.js';
+import type { CheckpointOptions } from './checkpoint/checkpoint-options.js';
+import type { TrainingControl } from './control.js';
+import type { TrainingEvent } from './events.js';
+import type { LogOptions } from './log.js';
+import type { OptimizerName, OptimizerRecipe } from './optimizer-recipe.js';
 import type { TrainingPlan } from './plan.js';
 import type { ProgressEvent } from './progress.js';
+import type { ScheduleRecipe } from './schedule.js';
+import type { Strategy, StrategyName } from './strategy.js';
 
 /** Stop when validation no longer improves; the best weights are restored either way. */
 export interface EarlyStopping {
@@ -15,94 +22,93 @@ export interface EarlyStopping {
   readonly monitor?: string;
 }
 
+/** Where features are kept beyond memory, so that the next run finds them. */
+export interface FeatureCacheOptions {
+  /** Folder. Default: the package's cache folder. */
+  readonly directory?: string;
+  /** Largest size of all features in it; what was used least lately goes first. Default 10 GiB. */
+  readonly maxBytes?: number;
+}
+
+/** Random changes of training inputs. */
+export type Augmentation<M extends Modality> = M extends 'image' ? ImageAugmentation : TextAugmentation;
+
 /** Options of `fineTune`. Every default is chosen from the data and explained by `plan.describe()`. */
 export interface FineTuneOptions<M extends Modality = Modality, Target = unknown> {
   /** Held-out examples, or the fraction of the training data to hold out (0 for none). Default 0.1 from 500 examples on. */
   readonly validation?: Dataset<M, Target> | number;
-  /** Which layer groups of the base learn; overrules `freezeBase`. Default: as the base stands. */
+  /** How to train, stage by stage: a name, or plain data from `strategies`. Default: chosen from the data and the base. */
+  readonly strategy?: StrategyName | Strategy;
+  /** Short for the head first, then the head and these layer groups of the base; overrules `freezeBase`. */
   readonly unfreeze?: Unfreeze;
   /** What normalisation layers of unfrozen groups do; see `freezeBase`. */
   readonly normalization?: NormalizationMode;
-  /** Passes over the data in the main phase. */
+  /** Small matrices that learn in place of the base's weights; `lora()`. */
+  readonly adapter?: AdapterRecipe;
+  /** Passes over the data in the last stage. */
   readonly epochs?: number;
   /** Passes that train the head alone before anything is unfrozen. 0 for none. */
   readonly headEpochs?: number;
   /** Examples a step. */
   readonly batchSize?: number;
+  /** Steps whose gradients are averaged before the weights move. Default 1. */
+  readonly accumulate?: number;
   /** Peak learning rate, one for all or one for each part. */
-  readonly learningRate?: number | { readonly head?: number; readonly base?: number };
-  /** Decoupled weight decay (AdamW); never on biases and norms. Default 1 for a head alone, 0.01 when the base learns. */
+  readonly learningRate?: number | { readonly head?: number; readonly base?: number; readonly adapter?: number };
+  /** What moves the weights. Default AdamW. */
+  readonly optimizer?: OptimizerName | OptimizerRecipe;
+  /** How the rate runs over each stage. Default: warm-up, then cosine. */
+  readonly schedule?: ScheduleRecipe['kind'] | ScheduleRecipe;
+  /** Decoupled weight decay; never on biases and norms. Default 1 for a head alone, 0.01 when the base learns. */
   readonly weightDecay?: number;
   /** Share of the steps in which the rate climbs to its peak. Default 0.1. */
   readonly warmup?: number;
+  /** Largest global norm of the gradient; 0 for no limit. Default 1. */
+  readonly gradientClip?: number;
+  /** Judge and keep a moving average of the weights: its decay, or true for 0.999. */
+  readonly ema?: number | boolean;
+  /** Keep the mean of the weights of this many best epochs. Default 1: the best alone. */
+  readonly averageBest?: number;
+  /** Random changes of training inputs; `imageAugmentation`, `textAugmentation`. */
+  readonly augment?: Augmentation<M>;
+  /** Mixing of the examples of a batch. */
+  readonly mix?: MixAugmentation;
+  /** Augmented views an example of which the frozen part computes the features once. Default 4. */
+  readonly views?: number;
+  /** `balanced` draws every class alike often. Default `shuffled`: each example once an epoch. */
+  readonly sampling?: 'shuffled' | 'balanced';
   /** Weights of the classes in the loss, or `'balanced'`. Default: all alike. */
   readonly classWeights?: 'balanced' | Readonly<Record<string, number>>;
   /** 0 to 1: share of the target that is spread over all classes. Default 0. */
   readonly labelSmoothing?: number;
-  /** Largest global norm of the gradient; 0 for no limit. Default 1. */
-  readonly gradientClip?: number;
+  /** Focal loss: examples that are already right weigh less, by (1 - p) ** focalGamma. Default 0. */
+  readonly focalGamma?: number;
   /** `false` trains every epoch and keeps the last weights. */
   readonly earlyStopping?: EarlyStopping | false;
   /** Same seed, same figures. Default 42. */
   readonly seed?: number;
   /** Aborting ends the training and keeps the best weights so far. */
   readonly signal?: AbortSignal;
+  /** Pauses, resumes and aborts from outside. */
+  readonly control?: TrainingControl;
   /** Told the plan before anything runs. */
   readonly onPlan?: (plan: TrainingPlan) => void;
   /** Told of every step. */
   readonly onProgress?: (event: ProgressEvent) => void;
+  /** Told of everything: plan, features, steps, epochs, checkpoints, the end. */
+  readonly onEvent?: (event: TrainingEvent) => void;
   /** Show a bar when stderr is a terminal. Default true. */
   readonly progress?: boolean;
+  /** A file to which steps and epochs are written: `.jsonl` or `.csv`. */
+  readonly log?: LogOptions;
+  /** A folder from which a run that was cut off continues. */
+  readonly checkpoint?: CheckpointOptions;
   /** Bytes of memory for cached features. Default 2 GiB. */
   readonly cacheBytes?: number;
-}
-
-const ranges: readonly (readonly [keyof FineTuneOptions, (value: number) => boolean, string])[] = [
-  ['epochs', (value) => Number.isInteger(value) && value >= 1, 'a whole number from 1 on'],
-  ['headEpochs', (value) => Number.isInteger(value) && value >= 0, 'a whole number from 0 on'],
-  ['batchSize', (value) => Number.isInteger(value) && value >= 1, 'a whole number from 1 on'],
-  ['weightDecay', (value) => value >= 0, '0 or more'],
-  ['warmup', (value) => value >= 0 && value < 1, 'from 0 to below 1'],
-  ['labelSmoothing', (value) => value >= 0 && value < 1, 'from 0 to below 1'],
-  ['gradientClip', (value) => value >= 0, '0 (no limit) or more'],
-  ['seed', (value) => Number.isInteger(value), 'a whole number'],
-  ['cacheBytes', (value) => value >= 0, '0 or more bytes'],
-];
-
-const known: readonly string[] = [
-  'validation',
-  'unfreeze',
-  'normalization',
-  'learningRate',
-  'classWeights',
-  'earlyStopping',
-  'signal',
-  'onPlan',
-  'onProgress',
-  'progress',
-  ...ranges.map(([name]) => name),
-];
-
-const invalid = (name: string, expected: string, received: unknown): TransferKitError =>
-  new TransferKitError('bad-option', `${name} must be ${expected}.\n  Received: ${String(received)}`, { details: { option: name } });
-
-function checkRates(rates: NonNullable<FineTuneOptions['learningRate']>): void {
-  const values = typeof rates === 'number' ? [rates] : [rates.head, rates.base].filter((rate) => rate !== undefined);
-  for (const rate of values) if (!(rate > 0 && Number.isFinite(rate))) throw invalid('learningRate', 'a positive number', rate);
-}
-
-/** @throws TransferKitError `unknown-name` for an option that does not exist, `bad-option` for a value out of range */
-export function checkOptions(options: FineTuneOptions): void {
-  for (const name of Object.keys(options)) if (!known.includes(name)) throw unknownName('option of fineTune', name, known);
-  for (const [name, fits, expected] of ranges) {
-    const value = options[name];
-    if (value !== undefined && !(typeof value === 'number' && fits(value))) throw invalid(name, expected, value);
-  }
-  if (options.learningRate !== undefined) checkRates(options.learningRate);
-  const { validation } = options;
-  if (typeof validation === 'number' && !(validation >= 0 && validation < 1))
-    throw invalid('validation', 'a data set, or a fraction from 0 to below 1', validation);
-  const patience = options.earlyStopping ? options.earlyStopping.patience : undefined;
-  if (patience !== undefined && !(Number.isInteger(patience) && patience >= 1))
-    throw invalid('earlyStopping.patience', 'a whole number from 1 on', patience);
+  /** Features beyond memory, and for the next run; `false` for memory only. Default: kept on disk in Node. */
+  readonly cache?: FeatureCacheOptions | false;
+  /** Worker threads that read examples and compute features. Default 0: this thread. */
+  readonly workers?: number;
+  /** Train in a worker thread, so that this one stays free. Default false. */
+  readonly worker?: boolean;
 }

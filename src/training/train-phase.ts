@@ -1,16 +1,22 @@
+import * as tf from '@tensorflow/tfjs-core';
 import { breathe } from '../engines/breathe.js';
 import { TransferKitError } from '../errors.js';
 import { unknownName } from '../common/nearest-name.js';
 import { createRandom, type Random } from '../common/random.js';
-import { orderedBatches, shuffledBatches } from './batches.js';
+import { Averages } from './averages.js';
+import { balancedBatches, orderedBatches, shuffledBatches } from './batches.js';
+import { BestEpochs } from './best-epochs.js';
+import { waitWhilePaused, type TrainingControl } from './control.js';
 import type { FeatureStore } from './feature-store.js';
+import type { UntimedEvent } from './events.js';
 import type { EpochRecord } from './history.js';
 import { Optimizer, type StepRates } from './optimizer.js';
+import type { PhaseState } from './phase-state.js';
 import type { PhasePlan, TrainingPlan } from './plan.js';
-import type { ProgressEvent } from './progress.js';
-import { cosineWithWarmup } from './schedule.js';
-import { StepFunction, type BatchFigures } from './step.js';
-import { learningWeights, takeSnapshot, type AnyModel, type Snapshot } from './weight-set.js';
+import { scheduledStep } from './schedule.js';
+import { StepFunction, type StepFigures } from './step.js';
+import { MovingAverage } from './weight-average.js';
+import { changingWeights, learningWeights, rateList, type AnyModel, type NamedVariable } from './weight-set.js';
 
 /** What a phase works with. */
 export interface PhaseContext {
@@ -21,8 +27,12 @@ export interface PhaseContext {
   readonly validation: FeatureStore | undefined;
   /** Weight of each training example in the loss. */
   readonly exampleWeights: Float32Array;
-  readonly signal: AbortSignal | undefined;
-  readonly report: (event: ProgressEvent) => void;
+  /** Epochs of the phases before. */
+  readonly epochsBefore: number;
+  readonly control: TrainingControl;
+  readonly emit: (event: UntimedEvent) => void;
+  /** Called where the run could be cut off and taken up again; `best` says that an epoch just became the best. */
+  readonly checkpoint: (state: () => PhaseState, best: boolean) => Promise<void>;
 }
 
 /** How a phase ended. */
@@ -33,111 +43,213 @@ export interface PhaseResult {
   readonly ended: 'completed' | 'early-stopping' | 'aborted';
 }
 
-/** Sums of figures over batches, as averages. */
-class Averages {
-  #examples = 0;
-  #sums: number[] = [];
-
-  constructor(readonly names: readonly string[]) {}
-
-  add(figures: BatchFigures, examples: number): void {
-    this.#examples += examples;
-    [figures.loss, ...figures.metrics].forEach((value, index) => (this.#sums[index] = (this.#sums[index] ?? 0) + value));
-  }
-
-  read(): Record<string, number> {
-    return Object.fromEntries(this.names.map((name, index) => [name, (this.#sums[index] ?? Number.NaN) / this.#examples]));
-  }
-}
-
-function diverged(phase: PhasePlan, epoch: number, step: number, rates: StepRates, loss: number): TransferKitError {
+function diverged(phase: PhasePlan, epoch: number, step: number, factor: number, loss: number): TransferKitError {
+  const rate = (peak: number): string => (peak * factor).toExponential(1);
   const message =
     `the loss became ${loss} in phase "${phase.name}", epoch ${epoch}, step ${step}.\n` +
-    `  Likely cause: a learning rate too high (head ${rates.head.toExponential(1)}, base ${rates.base.toExponential(1)} at this step), or inputs that are not finite.\n` +
+    `  Likely cause: a learning rate too high (head ${rate(phase.rates.head)}, base ${rate(phase.rates.base)} at this step), or inputs that are not finite.\n` +
     '  Fix: divide learningRate by 10, or keep gradientClip at 1; the best weights so far were restored.';
-  return new TransferKitError('diverged', message, { details: { phase: phase.name, epoch, step, rates, loss } });
+  return new TransferKitError('diverged', message, { details: { phase: phase.name, epoch, step, rates: phase.rates, loss } });
 }
 
-/** Trains one phase and leaves the best weights in the model. It owns the optimiser and the snapshots of its run. */
+/**
+ * Trains one phase and leaves the best weights in the model. It owns the optimiser and the snapshots of its run.
+ *
+ * Everything random is drawn from the seed, the phase and the position in it, so that a run is told by its position alone.
+ */
 export class PhaseRun {
   readonly #step: StepFunction;
   readonly #optimizer: Optimizer;
-  readonly #shuffle: Random;
+  readonly #average: MovingAverage | undefined;
+  readonly #random: Random;
   readonly #names: readonly string[];
-  readonly #totalSteps: number;
-  #stepsDone = 0;
-  #best: { snapshot: Snapshot; epoch: number; value: number };
+  readonly #weights: readonly NamedVariable[];
+  readonly #best: BestEpochs;
+  readonly #records: EpochRecord[] = [];
+  #averages: Averages;
+  /** From 1; the epoch that is under way or comes next. */
+  #epoch = 1;
+  /** Batches of this epoch that are done. */
+  #batch = 0;
+  /** Times the weights moved. */
+  #updates = 0;
 
   constructor(private readonly context: PhaseContext) {
     const { model, plan, phase, train } = context;
-    const random = createRandom(plan.seed).fork(phase.name);
-    this.#step = new StepFunction(model, train.firstGroup, { labelSmoothing: plan.labelSmoothing }, random.fork('dropout'));
-    this.#optimizer = new Optimizer(learningWeights(model), { weightDecay: phase.weightDecay, gradientClip: plan.gradientClip });
-    this.#shuffle = random.fork('shuffle');
+    this.#random = createRandom(plan.seed).fork(phase.name);
+    const loss = { labelSmoothing: plan.labelSmoothing, focalGamma: plan.focalGamma };
+    this.#step = new StepFunction(model, { firstGroup: train.firstGroup, loss, mix: plan.mix, adapter: phase.adapter });
+    this.#optimizer = new Optimizer(learningWeights(model, phase), {
+      recipe: plan.optimizer,
+      gradientClip: plan.gradientClip,
+      accumulate: plan.accumulate,
+    });
     this.#names = ['loss', ...Object.keys(model.head.metrics)];
-    const monitor = plan.earlyStopping?.monitor ?? 'loss';
-    if (!this.#names.includes(monitor)) throw unknownName('figure to monitor', monitor, this.#names);
-    this.#totalSteps = phase.epochs * Math.ceil(train.count / phase.batchSize);
-    this.#best = { snapshot: takeSnapshot(model), epoch: 0, value: Number.POSITIVE_INFINITY };
+    if (!this.#names.includes(this.#watched)) throw unknownName('figure to monitor', this.#watched, this.#names);
+    this.#weights = changingWeights(model, phase);
+    this.#average = plan.ema === null ? undefined : new MovingAverage(this.#weights, plan.ema);
+    this.#best = new BestEpochs(this.#weights, plan.averageBest, this.#watched === 'loss');
+    this.#averages = new Averages(this.#names);
+  }
+
+  get #watched(): string {
+    return this.context.plan.earlyStopping?.monitor ?? 'loss';
+  }
+
+  /** What is needed to go on from here in another process. Tensors are those in use: they must be read at once. */
+  state(): PhaseState {
+    const optimizer = this.#optimizer.state();
+    const average = this.#average?.state();
+    return {
+      epoch: this.#epoch,
+      batch: this.#batch,
+      updates: this.#updates,
+      sums: this.#averages.state(),
+      records: this.#records,
+      best: this.#best.ranks(),
+      optimizer,
+      ...(average === undefined ? {} : { average }),
+      kept: this.#best.tensors(),
+    };
+  }
+
+  /** Goes on where a run was cut off, and takes over the state's tensors. The weights of the model must be those of that moment already. */
+  restore(state: PhaseState): void {
+    this.#epoch = state.epoch;
+    this.#batch = state.batch;
+    this.#updates = state.updates;
+    this.#averages = new Averages(this.#names, state.sums);
+    this.#records.push(...state.records);
+    this.#optimizer.restore(state.optimizer);
+    if (state.average !== undefined) this.#average?.restore(state.average);
+    tf.dispose([...state.optimizer.tensors.values(), ...(state.average?.tensors.values() ?? [])]); // both were copied
+    this.#best.restore(state.best, state.kept);
   }
 
   async run(): Promise<PhaseResult> {
-    const { phase, plan, signal } = this.context;
-    const epochs: EpochRecord[] = [];
-    let ended: PhaseResult['ended'] = 'completed';
+    let aborted = false;
     try {
-      for (let epoch = 1; epoch <= phase.epochs && ended === 'completed'; epoch++) {
-        const record = await this.#epoch(epoch);
-        if (record !== undefined) epochs.push(record);
-        if (signal?.aborted) ended = 'aborted';
-        else if (plan.earlyStopping !== null && epoch - this.#best.epoch >= plan.earlyStopping.patience && epoch < phase.epochs)
-          ended = 'early-stopping';
-      }
+      while (!aborted && !this.#finished()) aborted = !(await this.#runEpoch()) || this.context.control.signal.aborted;
     } catch (error) {
-      this.#best.snapshot.restore();
+      this.#best.restoreBest();
       throw error;
     }
-    if (ended === 'aborted' || plan.earlyStopping !== null) this.#best.snapshot.restore();
-    return { epochs, bestEpoch: this.#best.epoch, ended };
+    this.#settle(aborted);
+    const ended = aborted ? 'aborted' : this.#records.length < this.context.phase.epochs ? 'early-stopping' : 'completed';
+    return { epochs: this.#records, bestEpoch: this.#best.epoch, ended };
   }
 
-  /** One pass over the data, then validation; undefined when aborted within. */
-  async #epoch(epoch: number): Promise<EpochRecord | undefined> {
-    const { phase, train, signal, plan } = this.context;
+  /** All epochs done, or no better one for too long. */
+  #finished(): boolean {
+    const { plan, phase } = this.context;
+    const done = this.#epoch - 1;
+    return done >= phase.epochs || (plan.earlyStopping !== null && done - this.#best.epoch >= plan.earlyStopping.patience);
+  }
+
+  /** Which weights the model has at the end. */
+  #settle(aborted: boolean): void {
+    const { plan } = this.context;
+    if (aborted || plan.earlyStopping !== null || plan.averageBest > 1) this.#best.restoreBest();
+    else this.#average?.swapIn();
+  }
+
+  /** One pass over the data, then validation; false when aborted within. */
+  async #runEpoch(): Promise<boolean> {
+    const { phase, control, emit } = this.context;
     const started = performance.now();
-    const averages = new Averages(this.#names);
-    for (const [index, batch] of shuffledBatches(train.lengths, phase.batchSize, this.#shuffle).entries()) {
+    const epoch = this.#epoch;
+    const batches = this.#batches(epoch);
+    while (this.#batch < batches.length) {
       await breathe();
-      if (signal?.aborted) return undefined;
-      averages.add(await this.#trainBatch(batch, epoch, index + 1), batch.length);
-      this.#report(epoch, averages);
+      await waitWhilePaused(control, emit);
+      if (control.signal.aborted) return false;
+      const batch = batches[this.#batch]!;
+      this.#averages.add(await this.#trainBatch(batch, batches.length), batch.length);
+      this.#batch++;
+      this.#report(batches.length);
+      await this.context.checkpoint(() => this.state(), false);
     }
-    const validation = await this.#validate();
-    const watched = plan.earlyStopping?.monitor ?? 'loss';
-    this.#remember(epoch, (validation ?? averages.read())[watched]!, watched);
-    const rate = phase.rates.head * this.#rateFactor(this.#stepsDone - 1);
-    return {
-      phase: phase.name,
-      epoch,
-      ...averages.read(),
-      ...(validation === undefined ? {} : { validation }),
-      learningRate: rate,
-      seconds: (performance.now() - started) / 1000,
-    } as EpochRecord;
+    if (this.#optimizer.flush(this.#rates(batches.length).rates)) this.#moved();
+    const isBest = await this.#judge(started, batches.length);
+    this.#epoch++;
+    this.#batch = 0;
+    this.#averages = new Averages(this.#names);
+    if (epoch < phase.epochs) await this.context.checkpoint(() => this.state(), isBest);
+    return true;
   }
 
-  async #trainBatch(batch: readonly number[], epoch: number, step: number): Promise<BatchFigures> {
+  #batches(epoch: number): number[][] {
+    const { phase, train, plan } = this.context;
+    const random = this.#random.fork(`shuffle ${epoch}`);
+    return plan.sampling === 'balanced'
+      ? balancedBatches(train.targets as readonly string[], train.lengths, phase.batchSize, random)
+      : shuffledBatches(train.lengths, phase.batchSize, random);
+  }
+
+  /** Views are numbered through all phases; where they are cached they come round again. */
+  #view(): number {
+    const { plan, train, epochsBefore } = this.context;
+    if (plan.augment === null) return 0;
+    const pass = epochsBefore + this.#epoch - 1;
+    return 1 + (train.firstGroup > 0 && plan.views > 0 ? pass % plan.views : pass);
+  }
+
+  async #trainBatch(batch: readonly number[], batches: number): Promise<StepFigures> {
     const { phase, train, exampleWeights } = this.context;
-    const factor = this.#rateFactor(this.#stepsDone++);
-    const rates = { head: phase.rates.head * factor, base: phase.rates.base * factor };
+    const { rates, factor } = this.#rates(batches);
     const weights = batch.map((index) => exampleWeights[index]!);
-    const figures = await this.#step.train(await train.read(batch), weights, this.#optimizer, rates);
-    if (!Number.isFinite(figures.loss)) throw diverged(phase, epoch, step, rates, figures.loss);
+    const examples = await train.read(batch, this.#view());
+    const random = this.#random.fork(`step ${this.#epoch} ${this.#batch}`);
+    const figures = await this.#step.train(examples, weights, { optimizer: this.#optimizer, rates, random });
+    if (!Number.isFinite(figures.loss)) throw diverged(phase, this.#epoch, this.#batch + 1, factor, figures.loss);
+    if (figures.moved) this.#moved();
     return figures;
   }
 
-  #rateFactor(step: number): number {
-    return cosineWithWarmup(step, this.#totalSteps, { warmup: this.context.plan.warmup, floor: 0 });
+  #moved(): void {
+    this.#updates++;
+    this.#average?.update();
+  }
+
+  /** Settings of the next update. */
+  #rates(batches: number): { rates: StepRates; factor: number } {
+    const { phase, plan } = this.context;
+    const updates = phase.epochs * Math.ceil(batches / plan.accumulate);
+    const { rate: factor, momentum } = scheduledStep(phase.schedule, Math.min(this.#updates, updates - 1), updates);
+    const rates = rateList(phase.rates).map((peak) => peak * factor);
+    return { rates: { rates, decay: phase.weightDecay, ...(momentum === undefined ? {} : { momentum }) }, factor };
+  }
+
+  /** Validates, remembers weights that are among the best so far, and writes the epoch down. True when it is the best. */
+  async #judge(started: number, batches: number): Promise<boolean> {
+    const { phase, emit } = this.context;
+    this.#average?.swapIn();
+    let isBest: boolean;
+    let validation: Record<string, number> | undefined;
+    try {
+      validation = await this.#validate();
+      isBest = this.#best.add(this.#epoch, (validation ?? this.#averages.read())[this.#watched]!);
+    } finally {
+      this.#average?.swapOut();
+    }
+    const record = {
+      phase: phase.name,
+      epoch: this.#epoch,
+      ...this.#averages.read(),
+      ...(validation === undefined ? {} : { validation }),
+      learningRate: phase.rates.head * this.#lastFactor(batches),
+      seconds: (performance.now() - started) / 1000,
+    } as EpochRecord;
+    this.#records.push(record);
+    emit({ type: 'epoch', record });
+    return isBest;
+  }
+
+  /** Where the rate stood at the last update, as a share of its peak. */
+  #lastFactor(batches: number): number {
+    const { phase, plan } = this.context;
+    const updates = phase.epochs * Math.ceil(batches / plan.accumulate);
+    return scheduledStep(phase.schedule, Math.max(0, this.#updates - 1), updates).rate;
   }
 
   async #validate(): Promise<Record<string, number> | undefined> {
@@ -146,32 +258,28 @@ export class PhaseRun {
     const averages = new Averages(this.#names);
     for (const batch of orderedBatches(validation.count, 32)) {
       const examples = await validation.read(batch);
-      averages.add(
-        await this.#step.evaluate(
-          examples,
-          batch.map(() => 1),
-        ),
-        batch.length,
-      );
+      const ones = batch.map(() => 1);
+      averages.add(await this.#step.evaluate(examples, ones), batch.length);
     }
     return averages.read();
   }
 
-  /** Keeps the weights when they are the best so far. A loss is better when lower, any other figure when higher. */
-  #remember(epoch: number, value: number, watched: string): void {
-    const cost = watched === 'loss' ? value : -value;
-    if (!(cost < this.#best.value)) return;
-    this.#best.snapshot.dispose();
-    this.#best = { snapshot: takeSnapshot(this.context.model), epoch, value: cost };
-  }
-
-  #report(epoch: number, averages: Averages): void {
-    const { phase, report } = this.context;
-    report({ stage: 'training', phase: phase.name, done: this.#stepsDone, total: this.#totalSteps, epoch, figures: averages.read() });
+  #report(batches: number): void {
+    const { phase, emit } = this.context;
+    emit({
+      type: 'step',
+      phase: phase.name,
+      epoch: this.#epoch,
+      step: (this.#epoch - 1) * batches + this.#batch,
+      steps: phase.epochs * batches,
+      figures: this.#averages.read(),
+      learningRate: phase.rates.head * this.#lastFactor(batches),
+    });
   }
 
   dispose(): void {
     this.#optimizer.dispose();
-    this.#best.snapshot.dispose();
+    this.#average?.dispose();
+    this.#best.dispose();
   }
 }

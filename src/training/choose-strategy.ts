@@ -1,0 +1,97 @@
+import { TransferKitError } from '../errors.js';
+import { strategyOf } from './check-strategy.js';
+import type { FineTuneOptions } from './options.js';
+import type { AdapterRecipe } from '../adapters/recipe.js';
+import type { Base, FreezeState } from '../base.js';
+import { strategies, type Stage, type Strategy } from './strategy.js';
+
+/** What a strategy is chosen from. */
+export interface StrategyFacts {
+  readonly base: Base;
+  readonly options: FineTuneOptions;
+  /** Examples, with those that may be held out. */
+  readonly examples: number;
+  /** Whether the head can be fitted at once. */
+  readonly solvable: boolean;
+  /** Recipe of the adapter that the model has or will have. */
+  readonly adapter: AdapterRecipe | undefined;
+  /** Which groups learn where nothing else says so. */
+  readonly freeze: FreezeState;
+}
+
+/** A strategy, and why it is taken. */
+export interface ChosenStrategy {
+  readonly strategy: Strategy;
+  readonly reason: string;
+}
+
+/** The head first, then the head and the groups that the base's freeze state says. */
+function frozenAs(learns: readonly boolean[], names: readonly string[]): Strategy {
+  const groups = names.filter((_, index) => learns[index]);
+  if (groups.length === 0) return strategies.head();
+  const fineTune: Stage = { name: 'fine-tune', unfreeze: groups.length === names.length ? 'all' : { groups } };
+  return { name: 'unfreeze', stages: [{ name: 'head', unfreeze: 'none' }, fineTune] };
+}
+
+/** Options that only mean something where weights move step by step. */
+const stepwise = [
+  'epochs',
+  'headEpochs',
+  'batchSize',
+  'accumulate',
+  'learningRate',
+  'optimizer',
+  'schedule',
+  'weightDecay',
+  'warmup',
+  'gradientClip',
+  'ema',
+  'averageBest',
+  'mix',
+  'sampling',
+  'labelSmoothing',
+  'focalGamma',
+  'earlyStopping',
+] as const satisfies readonly (keyof FineTuneOptions)[];
+
+const given = (options: FineTuneOptions): readonly string[] => stepwise.filter((name) => options[name] !== undefined);
+
+/** A head that is fitted at once has no steps: what speaks of them would be ignored. */
+function checkMeant(strategy: Strategy, options: FineTuneOptions): void {
+  const [first] = given(options);
+  if (first === undefined || strategy.stages.some(({ solve }) => solve === undefined)) return;
+  throw new TransferKitError(
+    'bad-option',
+    `${first} means nothing to the strategy "${strategy.name}", which fits the head at once.
+  Fix: leave it out, or take the strategy "head".`,
+    { details: { option: first } },
+  );
+}
+
+/** The strategy that was asked for, in whatever way; else what suits the data and the base. */
+export function chooseStrategy(facts: StrategyFacts): ChosenStrategy {
+  const { base, options, adapter, freeze } = facts;
+  if (options.strategy !== undefined) {
+    const strategy = strategyOf(options.strategy);
+    checkMeant(strategy, options);
+    return { strategy, reason: `strategy "${strategy.name}", as asked` };
+  }
+  if (adapter !== undefined)
+    return { strategy: strategies.adapter(), reason: 'strategy "adapter": the base stays as it is, and a small adapter learns' };
+  const names = base.groups.map((group) => group.name);
+  if (freeze.learns.includes(true))
+    return { strategy: frozenAs(freeze.learns, names), reason: 'strategy "unfreeze": the groups that were asked for learn' };
+  return headStrategy(facts);
+}
+
+/** What trains a head best on a frozen base. */
+function headStrategy({ options, solvable }: StrategyFacts): ChosenStrategy {
+  const asked = given(options);
+  if (!solvable) return { strategy: strategies.head(), reason: 'strategy "head": the base is frozen, and this head learns step by step' };
+  if (asked.length > 0)
+    return { strategy: strategies.head(), reason: `strategy "head": the base is frozen, and ${asked.join(', ')} asked for steps` };
+  return {
+    strategy: strategies.linearProbe(),
+    reason: 'strategy "linearProbe": the base is frozen, and a logistic regression finds the best linear head at once',
+  };
+}

@@ -1,0 +1,20 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { decayed } from './decayed.js';
+import type { RecipeOf, UpdateRule } from './update-rule.js';
+
+/**
+ * Stochastic gradient descent with momentum, or Nesterov's. Its moves are PyTorch's, but for the decay: PyTorch adds it to the
+ * gradient, here it is decoupled as in all optimisers.
+ * @source Sutskever, Martens, Dahl and Hinton, On the importance of initialization and momentum in deep learning, 2013
+ */
+export function sgd({ momentum: usual = 0.9, nesterov = false }: RecipeOf<'sgd'>): UpdateRule {
+  return {
+    slots: (weight) => ({ velocity: tf.zerosLike(weight) }),
+    update(weight, slots, gradient, settings) {
+      const { rate, momentum = usual } = settings;
+      const velocity = tf.add(tf.mul(slots['velocity']!, momentum), gradient);
+      const direction = nesterov ? tf.add(gradient, tf.mul(velocity, momentum)) : velocity;
+      return { weight: tf.sub(decayed(weight, settings), tf.mul(direction, rate)), slots: { velocity } };
+    },
+  };
+}
