@@ -1,7 +1,19 @@
 import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
-const verbs = ['load-pretrained', 'freeze-base', 'add-head', 'fine-tune', 'evaluate', 'load-model'];
+const verbs = [
+  'load-pretrained',
+  'freeze-base',
+  'add-head',
+  'fine-tune',
+  'evaluate',
+  'load-model',
+  'load-adapter',
+  'find-learning-rate',
+  'cross-validate',
+  'few-shot',
+  'preview-augmentation',
+];
 const noVerbs = { regex: `(^|/)(${verbs.join('|')})\\.js$`, message: 'nobody imports a verb: verbs -> contracts <- plug-ins' };
 const noNode = { regex: '^node:', message: 'only src/runtimes may use node:*' };
 const noTensors = { regex: '^@tensorflow/', message: 'file formats are pure: no tfjs here' };
@@ -43,7 +55,7 @@ export default tseslint.config(
     },
   },
   forbid(['src/*.ts'], noNode),
-  forbid(['src/{data,training,evaluation,layers,engines,inputs,inference,saving,common}/**/*.ts'], noVerbs, noNode),
+  forbid(['src/{data,training,evaluation,layers,engines,inputs,inference,saving,common,workers}/**/*.ts'], noVerbs, noNode),
   forbid(['src/{backbones,sources,heads}/**/*.ts'], noVerbs, noNode, noOtherPlugins),
   forbid(['src/weights/**/*.ts'], noVerbs, noNode, noTensors),
   forbid(['src/weights/{fill-model,weight-mismatch}.ts'], noVerbs, noNode),

@@ -15,6 +15,8 @@ export default defineConfig({
     'src/runtimes/node.ts',
     'src/runtimes/web.ts',
     'src/testing.ts',
+    'src/cli/main.ts',
+    'src/worker.ts',
     'src/inputs/image.ts',
     'src/inputs/text.ts',
     ...plugins,

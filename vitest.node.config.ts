@@ -18,6 +18,7 @@ export default defineConfig({
   resolve: { alias },
   test: {
     name: 'node',
+    globalSetup: 'test/temporary-cache.ts',
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',

@@ -18,7 +18,8 @@ export type TransferKitErrorCode =
   | 'unauthorized' // a server asks for a token, or refuses the one it got
   | 'unknown-name' // no backbone, source, head or backend has this name
   | 'unsupported' // the thing is understood, and this build cannot do it
-  | 'weight-mismatch'; // tensors of a checkpoint do not fit the model
+  | 'weight-mismatch' // tensors of a checkpoint do not fit the model
+  | 'worker-ended'; // a worker thread ended in the middle of its work
 
 /** What an error may carry beside its message. */
 export interface TransferKitErrorOptions {

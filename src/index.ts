@@ -14,6 +14,14 @@ export { addHead, type AddHeadOptions } from './add-head.js';
 export { fineTune, type FineTuned } from './fine-tune.js';
 export { evaluate, type EvaluateOptions, type Evaluated } from './evaluate.js';
 
+// For few examples
+export { fewShot, type FewShot } from './few-shot.js';
+export type { FewShotOptions, FewShotPlan } from './few-shot/few-shot-plan.js';
+export { findLearningRate, type FindLearningRateOptions, type LearningRateFinding } from './find-learning-rate.js';
+export { crossValidate, type CrossValidateOptions, type CrossValidation, type FoldOptions } from './cross-validate.js';
+export type { FoldEvent } from './validation/fold-options.js';
+export type { FoldFigures } from './validation/summarize.js';
+
 // What they work on
 export { loadModel, type LoadModelOptions } from './load-model.js';
 export { untrainedBase, type UntrainedOptions } from './untrained-base.js';
@@ -33,14 +41,43 @@ export type {
   TextInput,
 } from './data/dataset.js';
 export { TransferKitError, type TransferKitErrorCode, type TransferKitErrorOptions } from './errors.js';
+export { clearCache, listCache, type CacheCleared, type CacheListing, type CacheOptions, type ClearOptions } from './cache.js';
 export { runtime } from '#runtime';
 export { version } from './saving/version.js';
 
 // Training
-export type { EarlyStopping, FineTuneOptions } from './training/options.js';
-export type { PhasePlan, TrainingPlan } from './training/plan.js';
+export {
+  strategies,
+  type FastaiOptions,
+  type Stage,
+  type StageRates,
+  type StageUnfreeze,
+  type Strategy,
+  type StrategyName,
+} from './training/strategy.js';
+export type { Augmentation, EarlyStopping, FeatureCacheOptions, FineTuneOptions } from './training/options.js';
+export type { OptimizerName, OptimizerRecipe } from './training/optimizer-recipe.js';
+export type { ScheduleRecipe } from './training/schedule.js';
+export type { PhasePlan, PhaseRates, TrainingPlan } from './training/plan.js';
 export type { EpochRecord, TrainingHistory } from './training/history.js';
 export type { ProgressEvent } from './training/progress.js';
+export { TrainingControl, type ControlState } from './training/control.js';
+export type { StepEvent, TrainingEvent, TrainingRun } from './training/events.js';
+export type { CheckpointOptions, CheckpointSettings } from './training/checkpoint/checkpoint-options.js';
+export type { LogOptions, LogSettings } from './training/log.js';
+
+// Adapters
+export { lora, type LoraOptions } from './adapters/lora.js';
+export { createAdapter } from './adapters/create-adapter.js';
+export { loadAdapter } from './load-adapter.js';
+export type { AdaptedLayer, Adapter, AdapterWeight } from './adapters/adapter.js';
+export type { AdapterRecipe, AdapterTargets } from './adapters/recipe.js';
+
+// Augmentation
+export { imageAugmentation, type ImageAugmentationOptions, type ImageAugmentationPreset } from './inputs/augment/image-augmentation.js';
+export { textAugmentation, type TextAugmentationOptions } from './inputs/augment/text-augmentation.js';
+export { previewAugmentation, type PhotoPreview, type PreviewOptions, type TextPreview } from './preview-augmentation.js';
+export type { ImageAugmentation, InputAugmentation, MixAugmentation, TextAugmentation } from './inputs/augment/recipe.js';
 
 // Heads and reports
 export { classification, type ClassificationOptions, type ClassPrediction } from './heads/classification.js';

@@ -169,12 +169,13 @@ async function buildBase(
   const processor = await family.processor(recipe, { runtime, file: (path) => checkpoint.file(path) });
   const built = buildGuarded(family.name, checkpoint, () => family.build(config));
   try {
-    await fillModel({ family: family.name, weights: namedWeights(built.model), checkpoint, tables: family.weights, config });
+    const request = { family: family.name, weights: namedWeights(built.model), checkpoint, tables: family.weights, config };
+    const { layout } = await fillModel(request);
+    return new Base({ family, config, built, processor, provenance: await provenanceOf(checkpoint), layout, runtime, backend });
   } catch (error) {
     disposeModel(built.model);
     throw error;
   }
-  return new Base({ family, config, built, processor, provenance: await provenanceOf(checkpoint), runtime, backend });
 }
 
 async function provenanceOf(checkpoint: Checkpoint): Promise<Base['provenance']> {

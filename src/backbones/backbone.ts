@@ -77,8 +77,8 @@ export interface BackboneDefinition<Config extends JsonObject = JsonObject, M ex
   readonly input: (config: Config, checkpoint: Checkpoint) => InputRecipe | Promise<InputRecipe>;
   /** Makes the processor from the recipe: `imageProcessor` or `textProcessor`, or one of its own. */
   readonly processor: ProcessorFactory;
-  /** Peak learning rate that suits pretrained weights of this family when they are fine-tuned. Default 1e-4. */
-  readonly fineTuningRate?: number;
+  /** Peak learning rate that suits pretrained weights of this family when they are fine-tuned, of all sizes or by size. Default 1e-4. */
+  readonly fineTuningRate?: number | ((config: Config) => number);
   /** A small config with random weights, for the conformance kit: a training step takes milliseconds. */
   readonly tiny: TinyBackbone<Config, M>;
 }

@@ -1,9 +1,15 @@
 import type { Runtime } from './runtime.js';
+import { appendFile } from './node/append-file.js';
 import { backends } from './node/backends.js';
+import { cacheFolder } from './node/cache-folder.js';
 import { download } from './node/download.js';
 import { joinPath, listFolder, openFile, sha256 } from './node/files.js';
-import { decodeImage } from './node/images.js';
+import { decodeImage, encodeImage } from './node/images.js';
 import { progress } from './node/progress.js';
+import { openRecords } from './node/records.js';
+import { spawner, spawnWorker } from './node/workers.js';
+import { tryLock } from './node/try-lock.js';
+import { remove, writeFile } from './node/write-file.js';
 import { writeFolder } from './node/write-folder.js';
 
 /**
@@ -25,9 +31,18 @@ export const runtime: Runtime = Object.freeze<Runtime>({
   listFolder,
   joinPath,
   writeFolder,
+  writeFile,
+  appendFile,
+  remove,
+  tryLock,
+  openRecords,
+  cacheFolder,
   decodeImage,
+  encodeImage,
   download,
   sha256,
   environment: (name) => process.env[name],
   progress: (title) => progress(title),
+  spawnWorker,
+  spawner,
 });

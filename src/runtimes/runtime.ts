@@ -4,6 +4,7 @@
  * Only the files of this folder may touch `node:*` or the DOM. Everything else is given a Runtime. A runtime answers
  * `undefined` for "not here" and throws only for "here, and broken".
  */
+import type { JsonObject } from '../common/json.js';
 import type { ByteFile } from '../weights/byte-file.js';
 
 /** A decoded picture: 8-bit RGB, row-major, `data.length === width * height * 3`. Orientation is already applied. */
@@ -66,6 +67,83 @@ export interface ProgressDisplay {
   stop(): void;
 }
 
+/** One end of the line between a thread and a worker. Messages arrive as structured clones, in their order. */
+export interface MessageLine {
+  /** @param transfer buffers that are handed over instead of copied; the sender can no longer read them */
+  postMessage(message: unknown, transfer?: readonly ArrayBuffer[]): void;
+  /** Sets who is told of messages; to be called at once. */
+  onMessage(listener: (message: unknown) => void): void;
+}
+
+/** A thread that runs a module of its own, as the one who spawned it holds it. It keeps the program alive until it is terminated. */
+export interface SpawnedWorker extends MessageLine {
+  /** Sets who is told, once, that the worker ended without being asked to: by an error that it did not catch, or of itself. */
+  onError(listener: (error: Error) => void): void;
+  /** Stops it in the middle of what it does. Idempotent; resolves when it has ended. */
+  terminate(): Promise<void>;
+}
+
+/** A record by its key. */
+export interface KeyedRecord {
+  /** 32 bytes. */
+  readonly key: Uint8Array;
+  readonly bytes: Uint8Array;
+}
+
+/** What opens a collection of records. */
+export interface RecordsRequest {
+  /** Kind and name of the collection, as path parts: `['features', '<key>']`. */
+  readonly place: readonly [kind: string, name: string];
+  /** What the collection is, for people; kept with it. */
+  readonly about: JsonObject;
+  /** Folder of the cache. Default: the one that downloads are kept in. */
+  readonly directory?: string | undefined;
+  /** Largest size of all collections of this kind together. Those used least lately go first, one in use never. */
+  readonly maxBytes: number;
+  /** Told, once, when nothing more can be kept: a full disk, a cap that is reached. */
+  readonly onWarning?: ((message: string) => void) | undefined;
+}
+
+/** Records that outlive the program. What was torn or spoilt is as if it had never been kept. */
+export interface Records {
+  /** @returns per key its bytes, beginning on a border of four, or undefined */
+  read(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]>;
+  /** Keeps records; those that cannot be kept are let go after a warning. Never throws for the place's sake. */
+  append(records: readonly KeyedRecord[]): Promise<void>;
+  /** Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Something in the cache, as a list shows it. */
+export interface CacheEntry {
+  readonly kind: 'features' | 'download';
+  /** Names it within its kind: a key, or the folder of a download such as `hub/huggingface.co/google--mobilenet_v2_1.0_224`. */
+  readonly name: string;
+  readonly bytes: number;
+  /** Milliseconds since 1970. */
+  readonly lastUsed: number;
+  /** Whether a program uses it now. */
+  readonly inUse: boolean;
+  /** What it is; of downloads, nothing. */
+  readonly about: JsonObject;
+  /** Records of it. */
+  readonly records?: number;
+}
+
+/** The cache as a whole. */
+export interface CacheFolder {
+  readonly path: string;
+  list(): Promise<CacheEntry[]>;
+  /** @returns false where it is in use, or gone */
+  remove(entry: CacheEntry): Promise<boolean>;
+}
+
+/** What came of the wish for a lock: it is held until `release`, or somebody else has it. */
+export type LockAttempt =
+  | { readonly taken: true; release(): Promise<void> }
+  /** Who has it, in words: `process 4711 on this machine`. */
+  | { readonly taken: false; readonly holder: string };
+
 /** A place where JavaScript runs. */
 export interface Runtime {
   readonly name: 'node' | 'web';
@@ -87,11 +165,29 @@ export interface Runtime {
    * @throws TransferKitError `storage` when the disk is full or read-only.
    */
   writeFolder(path: string, files: ReadonlyMap<string, Uint8Array>): Promise<void>;
+  /** Writes a whole file or nothing, and its folder. Absent where files cannot be replaced. @throws TransferKitError `storage` */
+  writeFile?(path: string, bytes: Uint8Array): Promise<void>;
+  /**
+   * Adds bytes to the end of a file, which is made where there is none; what lies beyond `at` is cut off first. Absent where files
+   * cannot grow.
+   * @throws TransferKitError `storage`
+   */
+  appendFile?(path: string, bytes: Uint8Array, at?: number): Promise<void>;
+  /** Removes a file, or a folder with all in it; nothing where there is none. @throws TransferKitError `storage` */
+  remove?(path: string): Promise<void>;
+  /** Opens records that outlive the program. Absent where nothing can be kept. Never throws for the place's sake. */
+  openRecords?(request: RecordsRequest): Promise<Records>;
+  /** The cache in a folder; without one the folder that downloads are kept in. Absent where it cannot be looked into. */
+  cacheFolder?(path?: string): CacheFolder;
+  /** Takes a lock that other processes respect; does not wait. A killed holder's is taken over. @throws TransferKitError `storage` */
+  tryLock?(path: string): Promise<LockAttempt>;
   /**
    * Decodes an encoded picture: JPEG, PNG, WebP, GIF, AVIF, TIFF. Greyscale, alpha, CMYK and 16 bits become 8-bit RGB.
    * @throws TransferKitError `corrupt-file`, `too-large`, `missing-package`; `name` says which picture.
    */
   decodeImage(bytes: Uint8Array, name: string, limits: ImageLimits): Promise<RgbImage>;
+  /** A picture as PNG. Absent where there is no encoder. @throws TransferKitError `missing-package`, `unsupported` */
+  encodeImage?(image: RgbImage): Promise<Uint8Array>;
   /** Downloads a file into the cache, or finds it there: resumable, checked, atomic, safe with several processes at once. */
   download(request: DownloadRequest): Promise<ByteFile>;
   /** SHA-256 as lower-case hex. */
@@ -100,4 +196,11 @@ export interface Runtime {
   environment(name: string): string | undefined;
   /** A progress display where a person is watching (a terminal), else undefined. */
   progress(title: string): ProgressDisplay | undefined;
+  /**
+   * Runs a module in a thread of its own; absent where there are no threads.
+   * @throws TransferKitError `not-found` when there is no such module.
+   */
+  spawnWorker?(module: URL): SpawnedWorker;
+  /** In a worker, the line to the one who spawned it; undefined elsewhere. */
+  spawner?(): MessageLine | undefined;
 }

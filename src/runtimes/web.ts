@@ -1,8 +1,9 @@
 import type { Runtime } from './runtime.js';
 import { backends } from './web/backends.js';
+import { remove, tryLock, writeFile } from './web/change-files.js';
 import { download } from './web/download.js';
 import { joinPath, listFolder, openFile, sha256 } from './web/files.js';
-import { decodeImage } from './web/images.js';
+import { decodeImage, encodeImage } from './web/images.js';
 import { setPaths, type WasmPaths } from './web/wasm-paths.js';
 import { writeFolder } from './web/write-folder.js';
 
@@ -52,7 +53,11 @@ export const runtime: Runtime = Object.freeze<Runtime>({
   listFolder,
   joinPath,
   writeFolder,
+  writeFile,
+  remove,
+  tryLock,
   decodeImage,
+  encodeImage,
   download,
   sha256,
   environment: () => undefined,

@@ -1,4 +1,3 @@
-import type { LayerVariable } from '@tensorflow/tfjs-layers';
 import { runtime as defaultRuntime } from '#runtime';
 import type { AnyBackbone } from '../backbones/backbone.js';
 import { evaluate } from '../evaluate.js';
@@ -12,6 +11,9 @@ import { namedWeights } from '../layers/named-weights.js';
 import type { Runtime } from '../runtimes/runtime.js';
 import { defineSource, type Source } from '../sources/source.js';
 import { savedFiles } from '../saving/save-model.js';
+import { adaptableLayers } from '../adapters/match-targets.js';
+import { lora } from '../adapters/lora.js';
+import { strategies, type StrategyName } from '../training/strategy.js';
 import type { AnyModel } from '../training/weight-set.js';
 import { memoryFile } from '../weights/byte-file.js';
 import { openCheckpointFiles } from '../weights/checkpoint-files.js';
@@ -30,7 +32,7 @@ export interface TestBackboneOptions extends ConformanceOptions {
 
 type Values = Map<string, Float32Array>;
 
-const readAll = (weights: ReadonlyMap<string, LayerVariable>): Values =>
+const readAll = (weights: ReadonlyMap<string, { read(): { dataSync(): ArrayLike<number> } }>): Values =>
   new Map([...weights].map(([name, weight]) => [name, Float32Array.from(weight.read().dataSync())]));
 const sameBits = (a: Float32Array, b: Float32Array): boolean =>
   a.length === b.length && new Uint8Array(a.buffer).every((byte, index) => byte === new Uint8Array(b.buffer)[index]);
@@ -140,9 +142,7 @@ async function frozenStaysFrozen(family: AnyBackbone, runtime: Runtime): Promise
       weightDecay: 0.1,
     });
     const groupOf = weightGroups(model);
-    const trained = new Set(
-      model.base.parts.built.model.layers.flatMap((layer) => layer.trainableWeights.map((weight) => weight.originalName)),
-    );
+    const trained = trainableNames(model);
     for (const [name, after] of readAll(model.base.weights())) {
       const same = sameBits(before.get(name)!, after);
       const mayMove = learns[groupOf.get(name)!]!;
@@ -156,6 +156,43 @@ async function frozenStaysFrozen(family: AnyBackbone, runtime: Runtime): Promise
     model.dispose();
   }
 }
+
+/** Trains by every strategy and compares every weight, bit by bit: what a strategy leaves frozen stays, the rest moves. */
+async function strategiesKeepTheirWord(family: AnyBackbone, runtime: Runtime): Promise<void> {
+  for (const name of Object.keys(strategies) as StrategyName[]) {
+    const model = await tinyModel(family, runtime);
+    if (name === 'adapter' && adaptableLayers(model.base.parts.built).length === 0) {
+      model.dispose(); // nothing that an adapter could stand beside
+      continue;
+    }
+    const before = readAll(model.weights());
+    const adapter = name === 'adapter' ? { adapter: lora({ rank: 2 }) } : {};
+    const { plan } = await fineTune(model, tinySamples(family) as never, {
+      strategy: strategies[name](),
+      ...adapter,
+      validation: 0,
+      progress: false,
+      cache: false,
+    });
+    const learnt = plan.phases[0]!.learns.map((_, group) => plan.phases.some(({ learns }) => learns[group]));
+    const groupOf = weightGroups(model);
+    const trained = trainableNames(model);
+    for (const [path, after] of readAll(model.weights())) {
+      const [part, ...rest] = path.split('/');
+      const weight = rest.join('/');
+      const same = before.has(path) && sameBits(before.get(path)!, after);
+      const moves =
+        part === 'base' ? learnt[groupOf.get(weight)!]! && trained.has(weight) : part === 'head' && weight.startsWith('logits/');
+      check(moves || part !== 'base' || same, `strategy ${name}: frozen weight "${weight}" changed`);
+      check(!moves || !same || after.every((value) => value === 0), `strategy ${name}: learning weight "${path}" did not change`);
+      check(part !== 'adapter' || after.some((value) => value !== 0), `strategy ${name}: "${path}" of the adapter did not learn`);
+    }
+    model.dispose();
+  }
+}
+
+const trainableNames = (model: AnyModel): Set<string> =>
+  new Set(model.base.parts.built.model.layers.flatMap((layer) => layer.trainableWeights.map((weight) => weight.originalName)));
 
 async function overfits(family: AnyBackbone, runtime: Runtime): Promise<void> {
   const model = await tinyModel(family, runtime);
@@ -224,6 +261,10 @@ export function backboneCases(family: AnyBackbone, runtime: Runtime = defaultRun
     { name: 'fills from a tiny checkpoint of every layout', run: () => fills(family, runtime) },
     { name: 'saves and loads', run: () => savesAndLoads(family, runtime) },
     { name: 'frozen weights and statistics stay bit-identical in every freezing mode', run: () => frozenStaysFrozen(family, runtime) },
+    {
+      name: 'every strategy leaves frozen weights bit-identical and changes the others',
+      run: () => strategiesKeepTheirWord(family, runtime),
+    },
     { name: 'learns eight samples by heart', run: () => overfits(family, runtime) },
     { name: 'same seed, same curve', run: () => sameSeedSameCurve(family, runtime) },
     { name: 'leaks no tensor', run: () => leaksNothing(family, runtime) },

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Runtime } from '../runtimes/runtime.js';
 import { check, registerCases, type ConformanceCase, type ConformanceOptions } from './conformance.js';
 import { expectFailure } from './expect-no-leaks.js';
+import { fileCases } from './runtime-files.js';
 
 /** Options of `testRuntime`. */
 export interface TestRuntimeOptions extends ConformanceOptions {
@@ -70,6 +71,13 @@ async function decodesPictures(runtime: Runtime, picture: NonNullable<TestRuntim
   await expectFailure(() => runtime.decodeImage(picture.bytes, 'heavy.jpg', { ...limits, maxBytes: 1 }), 'too-large', 'heavy.jpg');
 }
 
+async function encodesPictures(runtime: Runtime): Promise<void> {
+  const data = Uint8Array.from({ length: 5 * 3 * 3 }, (_, index) => (index * 41) % 256);
+  const again = await runtime.decodeImage(await runtime.encodeImage!({ width: 5, height: 3, data }), 'picture', limits);
+  check(again.width === 5 && again.height === 3, `a picture of 5 x 3 was encoded as ${again.width} x ${again.height}`);
+  check([...again.data].join() === [...data].join(), 'an encoded picture has other pixels');
+}
+
 async function hashes(runtime: Runtime): Promise<void> {
   const hash = await runtime.sha256(text('abc'));
   check(hash === 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', `SHA-256 of "abc" is given as ${hash}`);
@@ -92,10 +100,12 @@ export function runtimeCases(runtime: Runtime, { folder, picture, backends = [] 
       : [
           { name: 'folders appear whole and are replaced whole', run: () => foldersAppearWhole(runtime, folder) },
           { name: 'what is not there is undefined', run: () => absenceIsUndefined(runtime, folder) },
+          ...fileCases(runtime, folder),
         ]),
     ...(picture === undefined
       ? []
       : [{ name: 'decodes pictures, and refuses what is none or too large', run: () => decodesPictures(runtime, picture) }]),
+    ...(runtime.encodeImage === undefined ? [] : [{ name: 'encodes pictures without a loss', run: () => encodesPictures(runtime) }]),
   ];
 }
 

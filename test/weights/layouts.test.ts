@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { applyLayout, layoutShape, type AxisLayout } from '../../src/weights/layouts.js';
+import { applyLayout, layoutShape, publishLayout, type AxisLayout } from '../../src/weights/layouts.js';
 
 /** The plain definition: our axis `i` is their axis `axes[i]`. */
 function permute(values: Float32Array, shape: readonly number[], axes: readonly number[]): Float32Array {
@@ -56,4 +56,17 @@ test('a tensor without the axes of the layout has no shape in it', () => {
   expect(layoutShape([3, 3], 'conv2d')).toBeUndefined();
   expect(layoutShape([3, 2, 3, 3], 'depthwise')).toBeUndefined();
   expect(applyLayout({ shape: [3], values: new Float32Array(3) }, 'conv2d')).toBeUndefined();
+});
+
+test.each<['linear' | 'conv2d', fc.Arbitrary<number[]>]>([
+  ['linear', fc.tuple(size, size) as fc.Arbitrary<number[]>],
+  ['conv2d', fc.tuple(size, size, small, small) as fc.Arbitrary<number[]>],
+])('%s comes back as it was published', (layout, shapes) => {
+  fc.assert(
+    fc.property(shapes, (shape) => {
+      const published = { shape, values: Float32Array.from({ length: count(shape) }, (_, index) => index) };
+      expect(publishLayout(applyLayout(published, layout)!, layout)).toEqual(published);
+    }),
+    { numRuns: 50 },
+  );
 });

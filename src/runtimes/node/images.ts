@@ -4,7 +4,7 @@ import { checkImageBytes, checkImagePixels, corruptImage } from '../../inputs/im
 import type { ImageLimits, RgbImage } from '../runtime.js';
 import { cmykToRgb } from './cmyk-to-rgb.js';
 
-type SharpFactory = (input: Uint8Array, options: SharpOptions) => Sharp;
+type SharpFactory = (input: Uint8Array | Uint8ClampedArray, options: SharpOptions) => Sharp;
 /** Gets sharp's function; tests pass their own. */
 export type SharpLoader = () => Promise<SharpFactory>;
 
@@ -14,7 +14,7 @@ async function importSharp(): Promise<SharpFactory> {
 }
 
 function missingSharp(error: unknown): TransferKitError {
-  const message = 'decoding pictures in Node needs the package sharp, which cannot be imported.\n  Fix: npm install sharp';
+  const message = 'decoding and encoding pictures in Node needs the package sharp, which cannot be imported.\n  Fix: npm install sharp';
   return new TransferKitError('missing-package', `${message}\n  ${error instanceof Error ? error.message : String(error)}`, {
     details: { package: 'sharp' },
     cause: error,
@@ -63,17 +63,22 @@ function toRgb({ data, info }: RawPixels): RgbImage {
   return { width, height, data: rgb };
 }
 
+/** sharp, imported when it is first asked for. */
+function lazySharp(load: SharpLoader): () => Promise<SharpFactory> {
+  let loading: Promise<SharpFactory> | undefined;
+  return () =>
+    (loading ??= load().catch((error: unknown) => {
+      loading = undefined;
+      throw missingSharp(error);
+    }));
+}
+
 /**
  * Makes the decoder of encoded pictures. sharp is imported at the first picture.
  * The size is checked from the header, before any pixel is decoded.
  */
 export function createImageDecoder(load: SharpLoader = importSharp) {
-  let loading: Promise<SharpFactory> | undefined;
-  const getSharp = (): Promise<SharpFactory> =>
-    (loading ??= load().catch((error: unknown) => {
-      loading = undefined;
-      throw missingSharp(error);
-    }));
+  const getSharp = lazySharp(load);
   return async (bytes: Uint8Array, name: string, limits: ImageLimits): Promise<RgbImage> => {
     checkImageBytes(bytes, name, limits);
     const sharp = await getSharp();
@@ -84,3 +89,14 @@ export function createImageDecoder(load: SharpLoader = importSharp) {
 }
 
 export const decodeImage = createImageDecoder();
+
+/** Makes the encoder of pictures: 8-bit RGB to PNG. */
+export function createImageEncoder(load: SharpLoader = importSharp) {
+  const getSharp = lazySharp(load);
+  return async ({ data, width, height }: RgbImage): Promise<Uint8Array> => {
+    const sharp = await getSharp();
+    return new Uint8Array(await sharp(data, { raw: { width, height, channels: 3 } }).png().toBuffer()); // prettier-ignore
+  };
+}
+
+export const encodeImage = createImageEncoder();

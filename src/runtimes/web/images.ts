@@ -66,3 +66,23 @@ export async function decodeImage(bytes: Uint8Array, name: string, limits: Image
     bitmap.close();
   }
 }
+
+/**
+ * Encodes a picture as PNG with the browser's own encoder.
+ *
+ * @throws TransferKitError `unsupported` where there is no canvas off the page
+ */
+export async function encodeImage({ data, width, height }: RgbImage): Promise<Uint8Array> {
+  const context = typeof OffscreenCanvas === 'function' ? new OffscreenCanvas(width, height).getContext('2d') : null;
+  if (context === null)
+    throw new TransferKitError(
+      'unsupported',
+      'a picture cannot be encoded: this browser gives no canvas off the page.\n  Fix: use a newer browser.',
+    );
+  const pixels = context.createImageData(width, height);
+  for (let from = 0, to = 0; from < data.length; from += 3, to += 4)
+    pixels.data.set([data[from]!, data[from + 1]!, data[from + 2]!, 255], to);
+  context.putImageData(pixels, 0, 0);
+  const blob = await context.canvas.convertToBlob({ type: 'image/png' });
+  return new Uint8Array(await blob.arrayBuffer());
+}

@@ -8,7 +8,7 @@ const storageReasons: Readonly<Record<string, string>> = {
   NotAllowedError: 'the browser does not allow it',
 };
 
-function storageError(path: string, error: unknown): TransferKitError {
+export function storageError(path: string, error: unknown): TransferKitError {
   if (TransferKitError.isInstance(error)) return error;
   const name = error instanceof Error ? error.name : '';
   const reason = storageReasons[name] ?? (error instanceof Error ? error.message : String(error));
@@ -18,7 +18,7 @@ function storageError(path: string, error: unknown): TransferKitError {
   });
 }
 
-const unsupported = (path: string): TransferKitError =>
+export const unsupported = (path: string): TransferKitError =>
   new TransferKitError(
     'unsupported',
     `"${path}" cannot be written: this browser gives the page no private file system.\n  Fix: serve the page over https or from localhost, outside a private window, in a browser that has it.`,
@@ -34,13 +34,14 @@ function checkName(name: string): void {
 }
 
 /** A folder below another one, made where it is not there. */
-async function makeFolder(root: FileSystemDirectoryHandle, parts: readonly string[]): Promise<FileSystemDirectoryHandle> {
+export async function makeFolder(root: FileSystemDirectoryHandle, parts: readonly string[]): Promise<FileSystemDirectoryHandle> {
   let folder = root;
   for (const part of parts) folder = await folder.getDirectoryHandle(part, { create: true });
   return folder;
 }
 
-async function writeFile(folder: FileSystemDirectoryHandle, name: string, bytes: Uint8Array | Blob): Promise<void> {
+/** Writes a file, and the folders in its name; it shows only once it is complete. */
+export async function writeInto(folder: FileSystemDirectoryHandle, name: string, bytes: Uint8Array | Blob): Promise<void> {
   const parts = name.split('/');
   const handle = await (await makeFolder(folder, parts.slice(0, -1))).getFileHandle(parts.at(-1)!, { create: true });
   if (!('createWritable' in handle)) throw unsupported(name);
@@ -58,11 +59,11 @@ async function writeFile(folder: FileSystemDirectoryHandle, name: string, bytes:
 async function copyFolder(from: FileSystemDirectoryHandle, to: FileSystemDirectoryHandle): Promise<void> {
   for (const { name, isFolder } of await entriesOf(from)) {
     if (isFolder) await copyFolder(await from.getDirectoryHandle(name), await to.getDirectoryHandle(name, { create: true }));
-    else await writeFile(to, name, await (await from.getFileHandle(name)).getFile());
+    else await writeInto(to, name, await (await from.getFileHandle(name)).getFile());
   }
 }
 
-const remove = (parent: FileSystemDirectoryHandle, name: string): Promise<void> =>
+export const remove = (parent: FileSystemDirectoryHandle, name: string): Promise<void> =>
   parent.removeEntry(name, { recursive: true }).catch((error: unknown) => {
     if (!(error instanceof DOMException && error.name === 'NotFoundError')) throw error;
   });
@@ -85,7 +86,7 @@ export async function writeFolder(location: string, files: ReadonlyMap<string, U
   try {
     parent = await makeFolder(root, parts);
     const finished = await makeFolder(parent, [temporary]);
-    for (const [name, bytes] of files) await writeFile(finished, name, bytes);
+    for (const [name, bytes] of files) await writeInto(finished, name, bytes);
     await remove(parent, target);
     await copyFolder(finished, await makeFolder(parent, [target]));
   } catch (error) {

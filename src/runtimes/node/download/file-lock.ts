@@ -35,6 +35,9 @@ export async function acquireLock(path: string, signal?: AbortSignal): Promise<F
   };
 }
 
+/** Whether somebody who lives holds a lock. */
+export const isLockHeld = async (path: string): Promise<boolean> => (await contentOf(path)) !== undefined && !(await isStale(path));
+
 const tryCreate = (path: string, content: string): Promise<boolean> =>
   onDisk('write', path, () =>
     writeFile(path, content, { flag: 'wx' }).then(
