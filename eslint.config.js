@@ -55,7 +55,14 @@ export default tseslint.config(
     },
   },
   forbid(['src/*.ts'], noNode),
-  forbid(['src/{data,training,evaluation,layers,engines,inputs,inference,saving,common,workers}/**/*.ts'], noVerbs, noNode),
+  forbid(
+    [
+      'src/{data,training,evaluation,layers,engines,inputs,inference,saving,common}/**/*.ts',
+      'src/{adapters,feature-cache,solving,workers,few-shot,validation}/**/*.ts',
+    ],
+    noVerbs,
+    noNode,
+  ),
   forbid(['src/{backbones,sources,heads}/**/*.ts'], noVerbs, noNode, noOtherPlugins),
   forbid(['src/weights/**/*.ts'], noVerbs, noNode, noTensors),
   forbid(['src/weights/{fill-model,weight-mismatch}.ts'], noVerbs, noNode),

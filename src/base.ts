@@ -68,7 +68,9 @@ export class Base<M extends Modality = Modality> implements Disposable {
   readonly modality: M;
   /** @internal */ readonly parts: BaseParts<M>;
   /** @internal */ freeze: FreezeState;
-  /** Models that stand on this base. @internal */ holders = 0;
+  /** Whether the caller decided on the freeze state; else each training chooses. @internal */ freezeIsChosen = false;
+  /** Models that stand on this base. @internal */ models = 0;
+  /** Those, and whoever else wants it to stay. @internal */ holders = 0;
   /** A training run is under way. @internal */ busy = false;
   #disposed = false;
 

@@ -123,14 +123,14 @@ async function train({ model, examples, training: options, baseReason }: Prepare
 }
 
 /** The same in a worker thread, with the bar in this one. */
-async function trainAside({ model, examples, training: options }: Prepared): Promise<FineTuned<AnyModel>> {
+async function trainAside({ model, examples, training: options, baseReason }: Prepared): Promise<FineTuned<AnyModel>> {
   const bar = options.progress === false ? undefined : progressBar(model.base.parts.runtime);
   const onProgress = (event: ProgressEvent): void => {
     options.onProgress?.(event);
     bar?.show(event);
   };
   try {
-    return { model, ...(await trainInWorker(model, examples, { ...options, onProgress })) };
+    return { model, ...(await trainInWorker(model, examples, { ...options, onProgress }, baseReason)) };
   } finally {
     bar?.stop();
   }

@@ -33,6 +33,7 @@ export function freezeBase<B extends Base>(base: B, options: FreezeOptions = {})
   const normalization = options.normalization ?? 'inference';
   if (normalization !== 'inference' && normalization !== 'batch')
     throw unknownName('normalization mode', String(normalization), ['inference', 'batch']);
+  base.freezeIsChosen = true;
   base.freeze = { learns: learningGroups(options.unfreeze ?? 'none', names), normalization };
   return base;
 }

@@ -119,10 +119,15 @@ export type {
 export type {
   BackendChoice,
   BackendTrial,
+  CacheEntry,
+  CacheFolder,
   DownloadRequest,
   FolderEntry,
   ImageLimits,
+  KeyedRecord,
   ProgressDisplay,
+  Records,
+  RecordsRequest,
   RgbImage,
   Runtime,
 } from './runtimes/runtime.js';

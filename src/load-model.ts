@@ -145,7 +145,10 @@ async function restoreBase(saved: SavedModel, checkpoint: Checkpoint, place: Pla
     ...(saved.layout === undefined ? {} : { layout: saved.layout }),
     ...place,
   });
-  if (saved.freeze.learns.length === base.freeze.learns.length) base.freeze = saved.freeze;
+  if (saved.freeze.learns.length === base.freeze.learns.length) {
+    base.freeze = saved.freeze;
+    base.freezeIsChosen = true;
+  }
   return base;
 }
 

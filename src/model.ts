@@ -78,6 +78,7 @@ export class Model<
     this.base = base;
     this.head = head;
     this.headModel = headModel;
+    base.models++;
     base.holders++;
   }
 
@@ -210,6 +211,7 @@ export class Model<
     this.#disposed = true;
     disposeModel(this.headModel);
     if (this.#adapter !== undefined && --this.#adapter.holders === 0) this.#adapter.dispose();
+    this.base.models--;
     if (--this.base.holders === 0) this.base.dispose();
   }
 

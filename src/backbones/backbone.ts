@@ -79,6 +79,11 @@ export interface BackboneDefinition<Config extends JsonObject = JsonObject, M ex
   readonly processor: ProcessorFactory;
   /** Peak learning rate that suits pretrained weights of this family when they are fine-tuned, of all sizes or by size. Default 1e-4. */
   readonly fineTuningRate?: number | ((config: Config) => number);
+  /**
+   * What learns where the caller did not say: the head alone (`head`, the default), for features that serve as they are; or the base
+   * too (`base`), for pretrained weights that gain much by a little training even on few examples.
+   */
+  readonly learnsByDefault?: 'head' | 'base';
   /** A small config with random weights, for the conformance kit: a training step takes milliseconds. */
   readonly tiny: TinyBackbone<Config, M>;
 }

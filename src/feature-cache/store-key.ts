@@ -86,7 +86,7 @@ export async function storeIdentity(model: AnyModel, firstGroup: number): Promis
     shapes: tensors.map(({ shape }) => [...shape.slice(1)]),
     recipe: processor.recipe,
     backend: backend.backend,
-    adapter: recipe !== null,
+    adapter: inFront !== null,
   };
   return { name: await runtime.sha256(utf8(canonicalJson(facts))), about: about as unknown as JsonObject };
 }

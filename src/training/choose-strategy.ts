@@ -81,8 +81,43 @@ export function chooseStrategy(facts: StrategyFacts): ChosenStrategy {
   const names = base.groups.map((group) => group.name);
   if (freeze.learns.includes(true))
     return { strategy: frozenAs(freeze.learns, names), reason: 'strategy "unfreeze": the groups that were asked for learn' };
-  return headStrategy(facts);
+  return mayTune(facts) ? tuneBase(facts) : headStrategy(facts);
 }
+
+/** Weights that learn, times examples, times epochs: what a processor does in some ten minutes. */
+const tuningBudget = 1e11;
+/** Steps that pretrained layers need at least to come anywhere. */
+const fewestSteps = 128;
+const tuningBatch = 8;
+
+/**
+ * The head, then the base with it: as many groups from the output on as the budget allows. The first group stays, for it turns the
+ * inputs into features, which few examples say little about.
+ */
+function tuneBase({ base, examples }: StrategyFacts): ChosenStrategy {
+  const { groups } = base;
+  const epochs = Math.min(20, Math.max(4, Math.ceil((fewestSteps * tuningBatch) / examples)));
+  const most = tuningBudget / (examples * epochs);
+  let first = groups.length;
+  for (let sum = 0; first > 1 && (sum += groups[first - 1]!.parameters) <= most; ) first--;
+  if (first === groups.length) first--; // the last group at least
+  const learning = groups.slice(first).map(({ name }) => name);
+  const rest = first === 1 ? `all but ${groups[0]!.name}` : `from ${learning[0]} on, as far as some minutes of computing allow`;
+  return {
+    strategy: {
+      name: 'tune',
+      stages: [
+        { name: 'head', unfreeze: 'none' },
+        { name: 'fine-tune', unfreeze: { groups: learning }, epochs, rates: { layerDecay: 0.9 } },
+      ],
+    },
+    reason: `strategy "tune": a ${base.parts.family.name} gains by training the base too; ${rest}`,
+  };
+}
+
+/** Whether it is left to us what learns; another model on the same base must not be changed by the way. */
+const mayTune = ({ base, options }: StrategyFacts): boolean =>
+  base.parts.family.learnsByDefault === 'base' && !base.freezeIsChosen && options.unfreeze === undefined && base.models === 1;
 
 /** What trains a head best on a frozen base. */
 function headStrategy({ options, solvable }: StrategyFacts): ChosenStrategy {

@@ -34,6 +34,14 @@ export interface RunPosition {
   readonly phase?: () => PhaseState;
 }
 
+/** What is special about a moment. */
+export interface CheckpointMoment {
+  /** An epoch just became the best. */
+  readonly best?: boolean;
+  /** The run ends here for now: write it down whether or not it is time. */
+  readonly now?: boolean;
+}
+
 /** What the numbers of a checkpoint are. */
 interface SavedJson {
   readonly results: readonly NamedResult[];
@@ -117,10 +125,10 @@ export class RunCheckpoints {
     tf.dispose([...values.values()]);
   }
 
-  /** Counts a batch or the end of a phase, and writes the run down when it is time. */
-  async step(position: RunPosition, best: boolean): Promise<void> {
-    this.#step++;
-    if (!this.#clock.due(this.#step)) return;
+  /** Counts a batch or the end of a phase, and writes the run down when it is time, or at once. */
+  async step(position: RunPosition, { best = false, now = false }: CheckpointMoment = {}): Promise<void> {
+    if (!now) this.#step++;
+    if (!now && !this.#clock.due(this.#step)) return;
     const packed = position.phase === undefined ? undefined : await packPhase(position.phase());
     const json = { results: position.results, ...(packed === undefined ? {} : { phase: packed.json }) } as unknown as JsonObject;
     const path = await this.store.write(await this.#state(json, packed?.tensors ?? new Map()), { best });

@@ -97,12 +97,12 @@ async function runPhase(run: Run, { index, results, stores, inside }: PhaseStart
     epochsBefore: results.reduce((sum, { epochs }) => sum + epochs.length, 0),
     control,
     emit,
-    checkpoint: async (state, best) => checkpoints?.step({ results, phase: state }, best),
+    checkpoint: async (state, moment) => checkpoints?.step({ results, phase: state }, moment),
   };
   emit(phaseEvent(context, inside));
   const result = phase.solve === null ? await trainPhase(context, inside) : await solveHead(context, phase.solve);
   const named = { name: phase.name, ...result };
-  if (result.ended !== 'aborted' && index + 1 < plan.phases.length) await checkpoints?.step({ results: [...results, named] }, false);
+  if (result.ended !== 'aborted' && index + 1 < plan.phases.length) await checkpoints?.step({ results: [...results, named] });
   return result;
 }
 

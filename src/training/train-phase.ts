@@ -11,6 +11,7 @@ import type { FeatureStore } from './feature-store.js';
 import type { UntimedEvent } from './events.js';
 import type { EpochRecord } from './history.js';
 import { Optimizer, type StepRates } from './optimizer.js';
+import type { CheckpointMoment } from './run-checkpoints.js';
 import type { PhaseState } from './phase-state.js';
 import type { PhasePlan, TrainingPlan } from './plan.js';
 import { scheduledStep } from './schedule.js';
@@ -31,8 +32,8 @@ export interface PhaseContext {
   readonly epochsBefore: number;
   readonly control: TrainingControl;
   readonly emit: (event: UntimedEvent) => void;
-  /** Called where the run could be cut off and taken up again; `best` says that an epoch just became the best. */
-  readonly checkpoint: (state: () => PhaseState, best: boolean) => Promise<void>;
+  /** Called where the run could be cut off and taken up again. */
+  readonly checkpoint: (state: () => PhaseState, moment: CheckpointMoment) => Promise<void>;
 }
 
 /** How a phase ended. */
@@ -162,19 +163,22 @@ export class PhaseRun {
     while (this.#batch < batches.length) {
       await breathe();
       await waitWhilePaused(control, emit);
-      if (control.signal.aborted) return false;
+      if (control.signal.aborted) {
+        await this.context.checkpoint(() => this.state(), { now: true });
+        return false;
+      }
       const batch = batches[this.#batch]!;
       this.#averages.add(await this.#trainBatch(batch, batches.length), batch.length);
       this.#batch++;
       this.#report(batches.length);
-      await this.context.checkpoint(() => this.state(), false);
+      await this.context.checkpoint(() => this.state(), {});
     }
     if (this.#optimizer.flush(this.#rates(batches.length).rates)) this.#moved();
     const isBest = await this.#judge(started, batches.length);
     this.#epoch++;
     this.#batch = 0;
     this.#averages = new Averages(this.#names);
-    if (epoch < phase.epochs) await this.context.checkpoint(() => this.state(), isBest);
+    if (epoch < phase.epochs) await this.context.checkpoint(() => this.state(), { best: isBest });
     return true;
   }
 

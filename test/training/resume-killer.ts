@@ -17,6 +17,7 @@ export async function bundleProgram(name = 'resume-program'): Promise<{ readonly
   // Within the repository, so that packages which are left out of the bundle are found.
   const folder = mkdtempSync(join(root, 'node_modules', '.transferkit-resume-'));
   const path = join(folder, 'program.mjs');
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
   await build({
     entryPoints: [join(root, `test/training/${name}.ts`)],
     outfile: path,
@@ -28,8 +29,11 @@ export async function bundleProgram(name = 'resume-program'): Promise<{ readonly
     alias: { '#runtime': join(root, 'src/runtimes/node.ts') },
     packages: 'external',
     logLevel: 'error',
+  }).catch((error: unknown) => {
+    remove();
+    throw error;
   });
-  return { path, remove: () => rmSync(folder, { recursive: true, force: true }) };
+  return { path, remove };
 }
 
 /** How one start of the program ended. */
