@@ -16,8 +16,6 @@ import { disposeModel } from './layers/dispose-model.js';
 import { namedWeights } from './layers/named-weights.js';
 import type { TrainingHistory } from './training/history.js';
 import type { TrainingPlan } from './training/plan.js';
-import { saveAdapter } from './saving/save-adapter.js';
-import { saveModel } from './saving/save-model.js';
 import type { WeightTarget } from './weights/fill-model.js';
 import { checkAdapter, checkMerge } from './adapters/check-adapter.js';
 
@@ -169,6 +167,7 @@ export class Model<
    */
   async saveAdapter(path: string): Promise<{ readonly peft: boolean }> {
     this.assertUsable();
+    const { saveAdapter } = await import('./saving/save-adapter.js');
     return saveAdapter(this, path);
   }
 
@@ -182,6 +181,7 @@ export class Model<
    */
   async save(path: string): Promise<void> {
     this.assertUsable();
+    const { saveModel } = await import('./saving/save-model.js');
     await saveModel(this, path);
   }
 

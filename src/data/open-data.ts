@@ -4,8 +4,6 @@ import type { Modality } from '../inputs/input.js';
 import type { Runtime } from '../runtimes/runtime.js';
 import { checkDataset } from './check-dataset.js';
 import type { Dataset } from './dataset.js';
-import { imageFolder } from './image-folder.js';
-import { table } from './table.js';
 
 /** How the data of a modality lies on disk, and what to say when something else was given. */
 interface Opener {
@@ -23,13 +21,13 @@ const shown = (path: string): string => (isTableText(path) ? `${path.slice(0, 40
 
 const openers: Readonly<Record<Modality, Opener>> = {
   image: {
-    open: (path, runtime) => imageFolder(path, { runtime }),
+    open: async (path, runtime) => (await import('./image-folder.js')).imageFolder(path, { runtime }),
     isWrong: async (path, runtime) => isTableText(path) || (await runtime.openFile(path)) !== undefined,
     complaint: (path) =>
       `an image backbone learns from a folder of photos, and "${shown(path)}" is a ${isTableText(path) ? 'table' : 'file'}.\n  Expected: a folder with one sub-folder per class.\n  Fix: pass that folder, or take a text backbone for a table.`,
   },
   text: {
-    open: (path, runtime) => table(path, { runtime }),
+    open: async (path, runtime) => (await import('./table.js')).table(path, { runtime }),
     isWrong: async (path, runtime) => !isTableText(path) && (await runtime.listFolder(path)) !== undefined,
     complaint: (path) =>
       `a text backbone learns from a table of texts, and "${path}" is a folder.\n  Expected: a .csv, .tsv or .jsonl file.\n  Fix: pass that file, or take an image backbone for a folder of photos.`,

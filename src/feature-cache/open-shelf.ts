@@ -2,7 +2,6 @@ import type { Records } from '../runtimes/runtime.js';
 import type { StoreOptions } from '../training/feature-store.js';
 import type { AnyModel } from '../training/weight-set.js';
 import { FeatureShelf, worthMilliseconds } from './feature-shelf.js';
-import { storeIdentity } from './store-key.js';
 
 const defaultDiskBytes = 10 * 2 ** 30;
 
@@ -18,6 +17,7 @@ export interface OpenShelf {
 async function openDisk(model: AnyModel, firstGroup: number, { disk, onWarning }: StoreOptions): Promise<Records | undefined> {
   const { runtime, processor } = model.base.parts;
   if (disk === undefined || runtime.openRecords === undefined || processor.content === undefined) return undefined;
+  const { storeIdentity } = await import('./store-key.js');
   const { name, about } = await storeIdentity(model, firstGroup);
   const { directory, maxBytes = defaultDiskBytes } = disk;
   return runtime.openRecords({ place: ['features', name], about, directory, maxBytes, onWarning });

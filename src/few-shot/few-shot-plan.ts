@@ -59,7 +59,7 @@ const counted: Readonly<Record<string, readonly [least: number, words: string]>>
 };
 
 /** Names of the options of `fewShot` that have nothing to do with loading. */
-export const fewShotOptionNames = [...Object.keys(counted), 'learningRate', 'strength', 'signal', 'onPlan', 'onProgress', 'progress'];
+const fewShotOptionNames = [...Object.keys(counted), 'learningRate', 'strength', 'signal', 'onPlan', 'onProgress', 'progress'];
 
 const invalid = (name: string, expected: string, received: unknown): TransferKitError =>
   new TransferKitError('bad-option', `${name} of fewShot must be ${expected}.\n  Received: ${String(received)}`, {

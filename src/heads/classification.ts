@@ -7,7 +7,6 @@ import { Dropout } from '../layers/dropout.js';
 import { Standardize } from '../layers/standardize.js';
 import { balancedWeights, givenWeights } from './classification/class-weights.js';
 import { checkLabels, oneHot } from './classification/labels.js';
-import { classificationSolvers, solveClassification } from './classification/solve.js';
 import { defineHead, type Head, type HeadBuildContext, type LossOptions } from './head.js';
 
 /** What a classifier says about one input. */
@@ -127,8 +126,8 @@ export function classification<const Labels extends readonly string[]>(
     encodesTargetAlone: true,
     build: (context) => buildLayers(names, options.dropout ?? 0, context),
     adapt: (model, [features]) => standardizeOf(model).adapt(features!),
-    solvers: classificationSolvers,
-    solve: solveClassification,
+    solvers: ['logistic-regression', 'nearest-centroid'],
+    solve: async (...given) => (await import('./classification/solve.js')).solveClassification(...given),
     encode: (target) => [oneHot(target, indices, names)],
     targetPadding: [0],
     loss: ([logits], [target], lossOptions) => crossEntropy(logits!, target!, lossOptions),

@@ -7,11 +7,7 @@ import { imageContent } from './image-content.js';
 import { fromPixelData, fromTensor } from './image-pixels.js';
 import type { ImageRecipe } from './image-recipe.js';
 import { checkImageRecipe } from './check-image-recipe.js';
-import { checkAugmentation } from './augment/check-augmentation.js';
-import { changePixels, drawCrop, eraseValues } from './augment/augment-image.js';
-import type { ImageAugmentation } from './augment/recipe.js';
-import type { Random } from '../common/random.js';
-import { frameImage, frameRegion, type FramedImage } from './frame-image.js';
+import { frameImage, type FramedImage } from './frame-image.js';
 import type { AugmentedView, EncodedInput, InputProcessor, ProcessorFactory } from './input.js';
 
 export type { ImageCrop, ImageRecipe, ImageResize } from './image-recipe.js';
@@ -116,37 +112,25 @@ function toPixels({ arrays }: EncodedInput, { scale, mean, std, channelOrder }: 
   return { width, height, data };
 }
 
-/** A random change that has been checked. */
-interface ImageChange {
-  readonly augmentation: ImageAugmentation;
-  readonly random: Random;
-}
-
-/** Crop, flip, rotation, policy and colour; the photo comes out at the size that the recipe gives. */
-function frameChanged(image: RgbImage, recipe: ImageRecipe, { augmentation, random }: ImageChange): FramedImage {
-  const region = drawCrop(image, augmentation, random);
-  const framed = region === undefined ? frameImage(image, recipe) : frameRegion(image, recipe, region);
-  return { ...framed, image: changePixels(framed.image, augmentation, random) };
-}
-
-const checkChange = ({ augmentation, random }: AugmentedView): ImageChange => ({
-  augmentation: checkAugmentation(augmentation, 'image') as ImageAugmentation,
-  random,
-});
-
-/**
- * Applies a recipe to a decoded picture: one float32 array [height, width, 3]. With a view the picture is changed on the way:
- * all draws come from the view's random numbers, in the order crop, flip, rotation, policy, colour, erasing.
- */
-export function createImageEncoder(recipe: ImageRecipe): (image: RgbImage, view?: AugmentedView) => EncodedInput {
+/** Turns a framed picture into the numbers that a recipe wants: float32 [height, width, 3]. */
+export function createNumbers(recipe: ImageRecipe): (framed: FramedImage) => Float32Array {
   const tables = valueTables(recipe);
-  return (image, view) => {
-    const change = view === undefined ? undefined : checkChange(view);
-    const framed = change === undefined ? frameImage(image, recipe) : frameChanged(image, recipe, change);
-    const values = toNumbers(framed, tables, recipe.channelOrder === 'bgr');
-    if (change !== undefined) eraseValues(values, framed.height, framed.width, change.augmentation, change.random);
-    return { arrays: [{ shape: [framed.height, framed.width, 3], values }], length: 1 };
+  return (framed) => toNumbers(framed, tables, recipe.channelOrder === 'bgr');
+}
+
+/** Applies a recipe to a decoded picture: one float32 array [height, width, 3]. */
+export function createImageEncoder(recipe: ImageRecipe): (image: RgbImage) => EncodedInput {
+  const numbersOf = createNumbers(recipe);
+  return (image) => {
+    const framed = frameImage(image, recipe);
+    return { arrays: [{ shape: [framed.height, framed.width, 3], values: numbersOf(framed) }], length: 1 };
   };
+}
+
+/** The same with a random change on the way; loaded with the first one. */
+async function encodeView(recipe: ImageRecipe, image: RgbImage, view: AugmentedView): Promise<EncodedInput> {
+  const { createViewEncoder } = await import('./augment/view-encoder.js');
+  return createViewEncoder(recipe)(image, view);
 }
 
 /**
@@ -171,7 +155,10 @@ export const imageProcessor: ProcessorFactory = (recipe, { runtime }) => {
     recipe,
     padding: [0],
     files: new Map(),
-    encode: async (raw, view) => encode(await readImage(raw as ImageInput, runtime, limits), view),
+    encode: async (raw, view) => {
+      const image = await readImage(raw as ImageInput, runtime, limits);
+      return view === undefined ? encode(image) : encodeView(checked, image, view);
+    },
     content: (raw) => imageContent(raw as ImageInput, runtime, limits),
     show: (encoded) => toPixels(encoded, checked),
   };

@@ -3,10 +3,10 @@ import { combine } from './control.js';
 import type { UntimedEvent } from './events.js';
 import type { TrainingHistory } from './history.js';
 import { openListeners } from './listeners.js';
-import { checkLogOptions, openLog, type OpenLogOptions } from './log.js';
+import type { OpenLogOptions } from './log.js';
 import type { FineTuneOptions } from './options.js';
 import type { TrainingPlan } from './plan.js';
-import { RunCheckpoints, type SavedRun } from './run-checkpoints.js';
+import type { RunCheckpoints, SavedRun } from './run-checkpoints.js';
 import { runPlan } from './run-plan.js';
 import type { AnyModel } from './weight-set.js';
 
@@ -19,7 +19,7 @@ export interface PlannedRun {
   readonly options: FineTuneOptions;
 }
 
-/** Carries a plan out, tells everyone who listens, and lets go of everything at the end. */
+/** Carries a plan out, tells everyone who listens, and lets go of everything at the end. What few runs need is loaded when it is. */
 export async function carryOut({ model, plan, training, validation, options }: PlannedRun): Promise<TrainingHistory> {
   const { runtime } = model.base.parts;
   const { emit, writeTo, close } = openListeners(options, runtime);
@@ -27,10 +27,13 @@ export async function carryOut({ model, plan, training, validation, options }: P
   let checkpoints: RunCheckpoints | undefined;
   try {
     options.onPlan?.(plan);
-    if (options.checkpoint !== undefined)
+    if (options.checkpoint !== undefined) {
+      const { RunCheckpoints } = await import('./run-checkpoints.js');
       checkpoints = await RunCheckpoints.open(options.checkpoint, { model, training, validation, plan }, emit);
+    }
     const saved = await checkpoints?.latest();
     if (options.log !== undefined) {
+      const { checkLogOptions, openLog } = await import('./log.js');
       const log = await openLog(checkLogOptions(options.log), runtime, logSettings(model, saved, emit));
       writeTo(log);
       checkpoints?.keepLog(log);

@@ -91,15 +91,15 @@ const fewestSteps = 128;
 const tuningBatch = 8;
 
 /**
- * The head, then the base with it: as many groups from the output on as the budget allows. The first group stays, for it turns the
+ * The head, fitted at once where it can be, then the base with it: as many groups from the output on as the budget allows. The first group stays, for it turns the
  * inputs into features, which few examples say little about.
  */
-function tuneBase({ base, examples }: StrategyFacts): ChosenStrategy {
+function tuneBase({ base, examples, solvable }: StrategyFacts): ChosenStrategy {
   const { groups } = base;
   const epochs = Math.min(20, Math.max(4, Math.ceil((fewestSteps * tuningBatch) / examples)));
   const most = tuningBudget / (examples * epochs);
   let first = groups.length;
-  for (let sum = 0; first > 1 && (sum += groups[first - 1]!.parameters) <= most; ) first--;
+  for (let sum = 0; first > 1 && (sum += groups[first - 1]!.parameters) <= most;) first--;
   if (first === groups.length) first--; // the last group at least
   const learning = groups.slice(first).map(({ name }) => name);
   const rest = first === 1 ? `all but ${groups[0]!.name}` : `from ${learning[0]} on, as far as some minutes of computing allow`;
@@ -107,7 +107,7 @@ function tuneBase({ base, examples }: StrategyFacts): ChosenStrategy {
     strategy: {
       name: 'tune',
       stages: [
-        { name: 'head', unfreeze: 'none' },
+        solvable ? { name: 'head', unfreeze: 'none', solve: 'logistic-regression' } : { name: 'head', unfreeze: 'none' },
         { name: 'fine-tune', unfreeze: { groups: learning }, epochs, rates: { layerDecay: 0.9 } },
       ],
     },

@@ -1,6 +1,5 @@
 import type { Dataset } from '../data/dataset.js';
 import type { Extractor } from '../feature-cache/extractor.js';
-import { createWorkerExtractor } from '../workers/worker-extractor.js';
 import { createRandom } from '../common/random.js';
 import { createFeatureStore, type FeatureStore, type StoreOptions } from './feature-store.js';
 import type { FeatureCacheOptions } from './options.js';
@@ -24,7 +23,10 @@ export interface Stores {
 export async function openStores(run: Run): Promise<Stores> {
   const { model, plan, stores } = run;
   const deepest = Math.min(...plan.phases.map(({ firstGroup }) => firstGroup));
-  const extractor = stores.workers === 0 ? undefined : await createWorkerExtractor(model, deepest, stores.workers);
+  const extractor =
+    stores.workers === 0
+      ? undefined
+      : await (await import('../workers/worker-extractor.js')).createWorkerExtractor(model, deepest, stores.workers);
   const opened: FeatureStore[] = [];
   const close = async (): Promise<void> => {
     for (const store of opened) await store.close();

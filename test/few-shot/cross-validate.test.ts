@@ -129,7 +129,7 @@ describe('crossValidate', () => {
 
   test('works for heads that compare pairs', async () => {
     const base = (await tinyBase(bert, runtime)) as Base<'text'>;
-    const texts = tinySamples(bert).items.map(({ input }) => input as string);
+    const texts = tinySamples(bert).items.map(({ input }) => String(input));
     const pairs = examples(
       texts.map((text, index) => ({ input: [text, texts[(index + 1) % texts.length]!] as [string, string], target: (index % 3) / 2 })),
       { modality: 'text' },

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
-import { addHead, classification, fewShot, loadModel, runtime, type FewShotPlan } from 'transferkit';
+import { addHead, classification, fewShot, loadModel, runtime, type Dataset, type FewShotPlan, type ImageInput } from 'transferkit';
 import { bert } from 'transferkit/backbones/bert';
 import { mobilenetV2 } from 'transferkit/backbones/mobilenet-v2';
 import { examples } from 'transferkit/data';
@@ -11,7 +11,8 @@ import { contrastive } from '../../src/few-shot/contrastive-head.js';
 await runtime.chooseBackend('wasm');
 
 const textBase = async (): Promise<Base<'text'>> => (await tinyBase(bert, runtime)) as Base<'text'>;
-const samples = tinySamples(bert);
+const samples = tinySamples(bert) as unknown as Dataset<'text', string>;
+const texts = samples.items.map(({ input }) => input as string);
 const quick = { progress: false, learningRate: 1e-3, batchSize: 8 } as const;
 
 /** Numbers of all weights of a base. */
@@ -39,7 +40,7 @@ describe('fewShot', () => {
       expect(head.iterations).toBeGreaterThan(0);
       const changed = numbers(base).map((values, index) => values.some((value, place) => value !== before[index]![place]));
       expect(changed.filter(Boolean).length).toBeGreaterThan(changed.length / 2);
-      const predictions = await model.predict(samples.items.map(({ input }) => input as string));
+      const predictions = await model.predict(texts);
       const right = predictions.filter(({ label }, index) => label === samples.items[index]!.target).length;
       expect(right).toBeGreaterThanOrEqual(7);
       expect(model.record.training).toMatchObject({ classCounts: { even: 4, odd: 4 } });
@@ -82,9 +83,10 @@ describe('fewShot', () => {
   test('takes photos, and a model that has a classifier already', async () => {
     const base = (await tinyBase(mobilenetV2, runtime)) as Base<'image'>;
     const model = addHead(base, classification(['odd', 'even', 'neither']));
-    const result = await fewShot(model, tinySamples(mobilenetV2), { ...quick, maxSteps: 2 });
+    const photos = tinySamples(mobilenetV2) as unknown as Dataset<'image', 'odd' | 'even'>;
+    const result = await fewShot(model, photos as never, { ...quick, maxSteps: 2 });
     expect(result.model).toBe(model);
-    const { scores } = await model.predict(tinySamples(mobilenetV2).items[0]!.input as never);
+    const { scores } = await model.predict(photos.items[0]!.input as ImageInput);
     expect(scores.neither).toBeLessThan(1e-6);
     model.dispose();
   });
@@ -94,12 +96,12 @@ describe('fewShot', () => {
     const folder = await mkdtemp('few-shot-');
     try {
       const { model } = await fewShot(await textBase(), samples, { ...quick, maxSteps: 2 });
-      const text = samples.items[0]!.input as string;
+      const text = texts[0]!;
       const expected = await model.predict(text);
       await model.save(`${folder}/model`);
       model.dispose();
       const again = await loadModel(`${folder}/model`, { families: [bert] } as never);
-      const { label, confidence } = (await again.predict(text as never)) as { label: string; confidence: number };
+      const { label, confidence } = (await again.predict(text as never)) as unknown as { label: string; confidence: number };
       expect(label).toBe(expected.label);
       expect(confidence).toBeCloseTo(expected.confidence, 5);
       again.dispose();

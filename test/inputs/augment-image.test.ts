@@ -10,6 +10,7 @@ import { applyPolicy, policyOperations } from '../../src/inputs/augment/random-p
 import { drawRegion, middleRegion } from '../../src/inputs/augment/random-region.js';
 import { textAugmentation } from '../../src/inputs/augment/text-augmentation.js';
 import { viewRandom } from '../../src/inputs/augment/view-random.js';
+import { createViewEncoder } from '../../src/inputs/augment/view-encoder.js';
 import { createImageEncoder, imageProcessor, type ImageRecipe } from '../../src/inputs/image.js';
 import { cutImage, resizeImage } from '../../src/inputs/resize.js';
 import type { RgbImage, Runtime } from '../../src/runtimes/runtime.js';
@@ -32,7 +33,8 @@ const bytes: ImageRecipe = recipe({ scale: 1, mean: [0, 0, 0], std: [1, 1, 1] })
 
 const encode = (image: RgbImage, options?: ImageAugmentationOptions | 'light' | 'strong', settings = bytes, view = 1) => {
   const augmentation = options === undefined ? undefined : imageAugmentation(options);
-  return createImageEncoder(settings)(image, augmentation && { augmentation, random: viewRandom(7, 'x', view) }).arrays[0]!;
+  if (augmentation === undefined) return createImageEncoder(settings)(image).arrays[0]!;
+  return createViewEncoder(settings)(image, { augmentation, random: viewRandom(7, 'x', view) }).arrays[0]!;
 };
 
 const pixelsOf = ({ values }: { values: ArrayLike<number> }): number[] => Array.from(values);

@@ -55,7 +55,9 @@ test('fewer examples, validation, another plan, another head and other weights a
   expect(await differing(before, await facts({ more: { note: 1 } }))).toEqual(['note']);
   const other = await facts();
   const [weight] = other.model.base.weights().values();
-  tf.tidy(() => weight!.write(tf.add(weight!.read(), 1e-3)));
+  tf.tidy(() => {
+    weight!.write(tf.add(weight!.read(), 1e-3));
+  });
   expect(await differing(before, other)).toEqual(['base.weights.sha256']);
 });
 

@@ -9,7 +9,7 @@ import { fitAt, LogisticLoss } from './solve-loss.js';
 const grid = Array.from({ length: 12 }, (_, index) => 10 ** (-4.5 + index / 2));
 
 /** Taken where every class has a single example, so that there is nothing to choose by. */
-export const strengthOfSingles = 0.01;
+const strengthOfSingles = 0.01;
 
 /** Examples that the choice is made on: more change little, and cost as many times. */
 const mostExamples = 2000;

@@ -34,9 +34,6 @@ const unseenLogit = -20;
 
 const solvers = { 'logistic-regression': fitLogistic, 'nearest-centroid': fitCentroids };
 
-/** Names of the solvers of the classification head. */
-export const classificationSolvers = Object.freeze(Object.keys(solvers)) as readonly (keyof typeof solvers)[];
-
 /** Which columns have an example, and the examples with those columns alone. */
 async function examplesOf(
   features: tf.Tensor2D,
