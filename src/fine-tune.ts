@@ -16,6 +16,7 @@ import type { FineTuneOptions } from './training/options.js';
 import { makePlan, type TrainingPlan } from './training/plan.js';
 import { progressBar, type ProgressEvent } from './training/progress.js';
 import type { AnyModel } from './training/weight-set.js';
+import { trainInWorker } from './workers/train-in-worker.js';
 
 /** What `fineTune` gives back. */
 export interface FineTuned<ModelType> {
@@ -129,7 +130,6 @@ async function trainAside({ model, examples, training: options, baseReason }: Pr
     bar?.show(event);
   };
   try {
-    const { trainInWorker } = await import('./workers/train-in-worker.js');
     return { model, ...(await trainInWorker(model, examples, { ...options, onProgress }, baseReason)) };
   } finally {
     bar?.stop();

@@ -140,7 +140,7 @@ async function writePreview(path: string, preview: PhotoPreview | TextPreview, r
  * import { imageAugmentation, loadPretrained, previewAugmentation } from 'transferkit';
  * import { imageFolder } from 'transferkit/data';
  *
- * const base = await loadPretrained('./mobilenet-v2');
+ * const base = await loadPretrained<'image'>('./mobilenet-v2');
  * await previewAugmentation(await imageFolder('photos'), imageAugmentation('strong'), { base, rows: 4, path: 'views.png' });
  * ```
  */
