@@ -26,7 +26,7 @@ const noOtherPlugins = {
 const forbid = (files, ...patterns) => ({ files, rules: { 'no-restricted-imports': ['error', { patterns }] } });
 
 export default tseslint.config(
-  { ignores: ['dist/**', 'docs/api/**', 'node_modules/**', 'test/golden/**', '**/*.js', '**/*.mjs'] },
+  { ignores: ['dist/**', 'docs/api/**', '.docs-blocks/**', 'node_modules/**', 'test/golden/**', '**/*.js', '**/*.mjs'] },
   js.configs.recommended,
   tseslint.configs.strictTypeChecked,
   {

@@ -31,11 +31,11 @@ interface Task {
 }
 
 const tasks: Readonly<Record<string, Task>> = {
-  flowers: { place: photos },
+  flowers: { place: photos, options: { strategy: 'head' } },
   'flowers-top': { place: photos, options: { unfreeze: { last: 2 } } },
   ...Object.fromEntries(
     ['sst2', 'trec', 'banking77'].flatMap((name): [string, Task][] => [
-      [name, { place: sentences(name) }],
+      [name, { place: sentences(name), options: { strategy: 'head' } }],
       [`${name}-last2`, { place: sentences(name), options: { unfreeze: { last: 2 } } }],
     ]),
   ),

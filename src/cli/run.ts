@@ -27,7 +27,7 @@ Commands:
 ${cacheHelp}`;
 
 /** A slip in how the program was called. */
-export const usageExit = 2;
+const usageExit = 2;
 
 /**
  * Runs the command line.

@@ -6,7 +6,7 @@ import type { ViewRequest } from './extractor.js';
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 /** Hexadecimal digits as bytes. */
-export const fromHex = (hex: string): Uint8Array =>
+const fromHex = (hex: string): Uint8Array =>
   Uint8Array.from({ length: hex.length / 2 }, (_, index) => parseInt(hex.slice(index * 2, index * 2 + 2), 16));
 
 export const toHex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');

@@ -32,7 +32,7 @@ async function encodeView(model: AnyModel, { id, input }: DataItem, { augmentati
 }
 
 /** Reads one example of a data set. */
-export async function readItem(model: AnyModel, item: DataItem, { view, random }: ReadOptions = {}): Promise<ReadItem> {
+async function readItem(model: AnyModel, item: DataItem, { view, random }: ReadOptions = {}): Promise<ReadItem> {
   const { id, target: rawTarget } = item;
   const encoded =
     view === undefined ? (await encodeBranches(model.base, model.head.branches, [item.input]))[0]! : await encodeView(model, item, view);

@@ -12,7 +12,7 @@ import { version } from './version.js';
  * The files of a saved adapter by name; see `Model.saveAdapter`.
  * @throws TransferKitError `bad-option` for a model without an adapter
  */
-export async function adapterFiles(model: AnyModel): Promise<{ files: Map<string, Uint8Array>; peft: boolean }> {
+async function adapterFiles(model: AnyModel): Promise<{ files: Map<string, Uint8Array>; peft: boolean }> {
   const { base, head, adapter, record } = model;
   if (adapter === undefined) {
     throw new TransferKitError(

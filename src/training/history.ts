@@ -1,4 +1,5 @@
 import type { SkippedItem } from '../data/dataset.js';
+import type { SolveResult } from '../heads/head.js';
 
 /** Figures of one epoch. */
 export interface EpochRecord {
@@ -12,7 +13,9 @@ export interface EpochRecord {
   readonly accuracy?: number;
   /** The same figures on the validation examples, after the epoch. */
   readonly validation?: Readonly<Record<string, number>> & { readonly loss: number; readonly accuracy?: number };
-  /** Learning rate of the head at the last step. */
+  /** How the head was fitted, where it was fitted at once: iterations, and the strength of the penalty that was chosen. */
+  readonly solved?: SolveResult;
+  /** Learning rate of the head at the last step; 0 where it was fitted at once. */
   readonly learningRate: number;
   readonly seconds: number;
 }

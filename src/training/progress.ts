@@ -24,7 +24,7 @@ const showFigures = (figures: Readonly<Record<string, number>>): string =>
     .join('  ');
 
 /** 48 s, 3 min 20 s, 2 h 5 min */
-export function showSeconds(seconds: number): string {
+function showSeconds(seconds: number): string {
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;
   const minutes = Math.floor(whole / 60);

@@ -1,6 +1,7 @@
 import { TransferKitError } from '../errors.js';
 import { disposeAfter, uncollateAll } from '../inference/run-examples.js';
 import { collate } from '../inputs/collate.js';
+import type { SolveResult } from '../heads/head.js';
 import type { EncodedArray } from '../inputs/input.js';
 import { Averages } from './averages.js';
 import { orderedBatches } from './batches.js';
@@ -54,8 +55,9 @@ export async function solveHead(context: PhaseContext, { solver, strength }: Non
   // Augmented views are examples like the others: the optimum is that of the whole set.
   const views = [...Array(plan.views + 1).keys()];
   const { features, targets } = await gatherFeatures(model, train, step, [...Array(train.count).keys()], views);
+  let solved: SolveResult;
   try {
-    await head.solve(model.headModel, features, targets, {
+    solved = await head.solve(model.headModel, features, targets, {
       solver,
       strength,
       weights: Float32Array.from(views.flatMap(() => [...exampleWeights])),
@@ -63,7 +65,8 @@ export async function solveHead(context: PhaseContext, { solver, strength }: Non
       signal: control.signal,
     });
   } catch (error) {
-    if (control.signal.aborted) return { epochs: [], bestEpoch: 0, ended: 'aborted' };
+    // Behind a phase that has trained something there is a model to give back; else there is nothing yet.
+    if (control.signal.aborted && context.epochsBefore > 0) return { epochs: [], bestEpoch: 0, ended: 'aborted' };
     throw error;
   } finally {
     disposeAfter([...features, ...targets], () => undefined);
@@ -73,6 +76,7 @@ export async function solveHead(context: PhaseContext, { solver, strength }: Non
     epoch: 1,
     ...(await judge(model, step, train)),
     ...(validation === undefined ? {} : { validation: await judge(model, step, validation) }),
+    solved,
     learningRate: 0,
     seconds: (performance.now() - started) / 1000,
   } as EpochRecord;
@@ -81,7 +85,7 @@ export async function solveHead(context: PhaseContext, { solver, strength }: Non
 }
 
 /** Loss and metrics over a store. */
-export async function judge(model: AnyModel, step: StepFunction, store: FeatureStore): Promise<Record<string, number>> {
+async function judge(model: AnyModel, step: StepFunction, store: FeatureStore): Promise<Record<string, number>> {
   const averages = new Averages(['loss', ...Object.keys(model.head.metrics)]);
   for (const batch of orderedBatches(store.count, 32)) {
     const ones = batch.map(() => 1);

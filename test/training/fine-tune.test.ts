@@ -150,7 +150,14 @@ describe('training', () => {
     );
     const chance = async (options: object): Promise<number> => {
       const model = await tinyModel(bert, runtime);
-      await fineTune(model, contradiction as never, { unfreeze: 'none', epochs: 60, learningRate: 0.05, validation: 0, progress: false, ...options });
+      await fineTune(model, contradiction as never, {
+        unfreeze: 'none',
+        epochs: 60,
+        learningRate: 0.05,
+        validation: 0,
+        progress: false,
+        ...options,
+      });
       const { scores } = (await model.predict('the red rose' as never)) as unknown as { scores: Record<string, number> };
       model.dispose();
       return scores['odd']!;

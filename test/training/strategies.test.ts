@@ -47,6 +47,19 @@ describe('strategies', () => {
     expect(plan.describe()).toMatch(/fitted at once as a logistic regression \(L-BFGS, penalty chosen by cross-validation\)/);
     expect(history.epochs).toHaveLength(1);
     expect(history.epochs[0]!.accuracy).toBe(1);
+    expect(history.epochs[0]!.solved!.strength).toBeGreaterThan(0);
+    expect(history.epochs[0]!.solved!.iterations).toBeGreaterThan(0);
+  });
+
+  test('an abort while the head is fitted is an error, and the model can be trained afterwards', async () => {
+    const model = await tinyModel(mobilenetV2, runtime);
+    const control = new TrainingControl();
+    const onEvent = ({ type }: TrainingEvent): void => {
+      if (type === 'phase') control.abort();
+    };
+    await expectFailure(() => fineTune(model, tinySamples(mobilenetV2) as never, { ...quiet, control, onEvent }), 'aborted', 'stopped');
+    expect((await fineTune(model, tinySamples(mobilenetV2) as never, quiet)).history.ended).toBe('completed');
+    model.dispose();
   });
 
   test('options of steps ask for steps', async () => {

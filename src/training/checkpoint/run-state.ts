@@ -31,10 +31,10 @@ interface StateRecord {
   readonly json: JsonObject;
 }
 
-export const stateFile = 'state.json';
+const stateFile = 'state.json';
 
 /** Largest file of tensors: far below what the hash functions of all places take at once. */
-export const maxFileBytes = 512 * 2 ** 20;
+const maxFileBytes = 512 * 2 ** 20;
 
 /** Cuts the tensors into files: one for all but large networks. */
 function* inFiles(tensors: RunState['tensors'], limit: number): Generator<Map<string, TensorValue>> {
