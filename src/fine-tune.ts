@@ -32,45 +32,23 @@ type Fitting<M extends Modality, Some, Target> = [Some] extends [Target]
     ? unknown
     : Dataset<NoInfer<M>, NoInfer<Target>>;
 
-/**
- * Trains a model on labelled examples and leaves the best weights in it.
- *
- * First a plan is made, which `plan.describe()` tells in plain words. The frozen part of the base runs once per example and its
- * outputs are cached; only what lies behind trains, with AdamW, warm-up and cosine. When layers of the base learn, the head is
- * trained first. Validation after every epoch decides which weights are kept.
- *
- * Given a name or a source instead of a model, it loads the base, makes a classifier for the labels found in the data (a folder
- * of photos, or a table) and trains that. Given nothing but data, it takes the base that ships with the package for data of that
- * kind: `image-small` for a folder of photos, `text-small` for a table.
- *
- * @throws TransferKitError `bad-option`, `bad-data`, `nothing-to-train`, `diverged`, `aborted` (before the first step),
- *   `disposed`; with a name also what `loadPretrained` throws
- * @example
- * ```ts
- * import { fineTune } from 'transferkit';
- *
- * const { model, plan } = await fineTune('photos/'); // or fineTune('./mobilenet-v2', 'photos/')
- * console.log(plan.describe());
- * console.log(await model.predict('new.jpg'));
- * ```
- */
-export async function fineTune<M extends Modality, Target, Prediction, R extends Report, B extends number, Some, Held = Target>(
+async function trainOn<M extends Modality, Target, Prediction, R extends Report, B extends number, Some, Held = Target>(
   model: Model<M, Target, Prediction, R, B>,
   data: Dataset<NoInfer<M>, Some> & Fitting<M, Some, Target>,
   options?: FineTuneOptions<NoInfer<M>, Held> & { readonly validation?: number | Fitting<M, Held, Target> },
 ): Promise<FineTuned<Model<M, Target, Prediction, R, B>>>;
-export async function fineTune<M extends Modality, Label extends string>(
+async function trainOn<M extends Modality, Label extends string>(
   base: PretrainedId,
   data: Dataset<M, Label>,
   options?: FineTuneOptions<M, Label> & LoadOptions,
 ): Promise<FineTuned<Model<M, Label>>>;
-export async function fineTune(base: PretrainedId, data: string, options?: FineTuneOptions & LoadOptions): Promise<FineTuned<Model>>;
-export async function fineTune<M extends Modality, Label extends string>(
+async function trainOn(base: PretrainedId, data: string, options?: FineTuneOptions & LoadOptions): Promise<FineTuned<Model>>;
+async function trainOn<M extends Modality, Label extends string>(
   data: Dataset<M, Label>,
   options?: FineTuneOptions<M, Label> & LoadOptions,
 ): Promise<FineTuned<Model<M, Label>>>;
-export async function fineTune(data: string, options?: OneCallOptions): Promise<FineTuned<Model>>;
-export async function fineTune(
+async function trainOn(data: string, options?: OneCallOptions): Promise<FineTuned<Model>>;
+async function trainOn(
   start: AnyModel | PretrainedId | Dataset,
   dataOrOptions?: Dataset | string | OneCallOptions,
   options?: OneCallOptions,
@@ -184,7 +162,30 @@ function events(
   return new TrainingRun((emit, control) => runRequest(withEvents(request, emit, control)), request.options.control);
 }
 
-fineTune.events = events;
+/**
+ * Trains a model on labelled examples and leaves the best weights in it.
+ *
+ * First a plan is made, which `plan.describe()` tells in plain words. The frozen part of the base runs once per example and its
+ * outputs are cached; only what lies behind trains, with AdamW, warm-up and cosine. When layers of the base learn, the head is
+ * trained first. Validation after every epoch decides which weights are kept.
+ *
+ * Given a name or a source instead of a model, it loads the base, makes a classifier for the labels found in the data (a folder
+ * of photos, or a table) and trains that. Given nothing but data, it takes the base that ships with the package for data of that
+ * kind: `image-small` for a folder of photos, `text-small` for a table.
+ *
+ * @throws TransferKitError `bad-option`, `bad-data`, `nothing-to-train`, `diverged`, `aborted` (before the first step),
+ *   `disposed`; with a name also what `loadPretrained` throws
+ * @example
+ * ```ts
+ * import { fineTune } from 'transferkit';
+ *
+ * const { model, plan } = await fineTune('photos/'); // or fineTune('./mobilenet-v2', 'photos/')
+ * console.log(plan.describe());
+ * console.log(await model.predict('new.jpg'));
+ * ```
+ */
+// Marked as pure, so that a bundler can leave it out of a page that only predicts.
+export const fineTune = /* @__PURE__ */ Object.assign(trainOn, { events });
 
 /** The request, with its events told to one more listener. */
 function withEvents(request: FineTuneRequest, emit: (event: TrainingEvent) => void, control: TrainingControl): FineTuneRequest {
