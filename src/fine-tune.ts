@@ -84,6 +84,7 @@ async function train({ model, examples, training: options, baseReason }: Prepare
       validation: validation?.length ?? 0,
       adapter: model.adapter?.recipe,
       adapterGroup: model.adapter?.firstGroup,
+      adapterWords: model.adapter?.describe(),
       validationReason: reason,
       baseReason,
       normalization: freeze.normalization,

@@ -111,7 +111,7 @@ function tuneBase({ base, examples, solvable }: StrategyFacts): ChosenStrategy {
         { name: 'fine-tune', unfreeze: { groups: learning }, epochs, rates: { layerDecay: 0.9 } },
       ],
     },
-    reason: `strategy "tune": a ${base.parts.family.name} gains by training the base too; ${rest}`,
+    reason: `strategy "tune": ${base.parts.family.name} gains by training the base too; ${rest}`,
   };
 }
 

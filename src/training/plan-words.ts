@@ -35,7 +35,7 @@ function phaseWords(phase: PhasePlan, { optimizer }: Pick<TrainingPlan, 'optimiz
     const strength = solve.strength === 'auto' ? 'penalty chosen by cross-validation' : `C = ${solve.strength}`;
     return `${name}: the head is fitted at once as a logistic regression (L-BFGS, ${strength})`;
   }
-  const climb = schedule.warmup > 0 ? 'warm-up, then ' : '';
+  const climb = schedule.warmup > 0 && schedule.kind !== 'one-cycle' ? 'warm-up, then ' : '';
   return (
     `${name}: ${whatLearns(phase, names)} for up to ${plural(epochs, 'epoch')}, ${batchSize} examples a step, ` +
     `${optimizerNames[optimizer.name]} with peak rate ${ratesWords(phase)} and decay ${weightDecay}, ${climb}${schedules[schedule.kind]}`
@@ -61,9 +61,8 @@ function cacheWords(
 
 /** Sentences on what the caller asked for beside the strategy. */
 function extras(plan: Omit<TrainingPlan, 'decisions' | 'describe'>): string[] {
-  const { augment, mix, classWeights, labelSmoothing, focalGamma, sampling, ema, averageBest, accumulate, adapter } = plan;
+  const { augment, mix, classWeights, labelSmoothing, focalGamma, sampling, ema, averageBest, accumulate } = plan;
   const words: (string | false)[] = [
-    adapter !== null && `adapter: LoRA of rank ${adapter.rank}, scaled by ${adapter.alpha}/${adapter.rank}`,
     augment !== null &&
       `training inputs are changed at random: ${Object.keys(augment)
         .filter((name) => name !== 'kind')
@@ -108,5 +107,6 @@ export function decisionsFor(plan: Omit<TrainingPlan, 'decisions' | 'describe'>,
         ? 'no early stopping: every epoch runs and the last weights are kept'
         : `stops a phase after ${plural(earlyStopping.patience, 'epoch')} without a better validation ${earlyStopping.monitor}, and restores the best weights`,
     );
+  if (facts.adapterWords !== undefined) words.push(`adapter: ${facts.adapterWords}`);
   return [...words, ...extras(plan)];
 }

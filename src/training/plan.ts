@@ -59,6 +59,8 @@ export interface PlanFacts {
   readonly adapter?: AdapterRecipe | undefined;
   /** How normalisation of learning groups behaves. */
   readonly normalization: FreezeState['normalization'];
+  /** The same in words, with its size. */
+  readonly adapterWords?: string | undefined;
   /** Words on where validation comes from. */
   readonly validationReason: string;
   /** Words on which base was taken, where none was named. */

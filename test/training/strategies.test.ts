@@ -134,6 +134,7 @@ describe('strategies', () => {
     const { plan } = await fineTune(model, tinySamples(bert) as never, { ...quiet, adapter: lora({ rank: 2 }), epochs: 2, headEpochs: 1 });
     expect(plan.strategy.name).toBe('adapter');
     expect(plan.describe()).toMatch(/the head and the adapter/);
+    expect(plan.describe()).toMatch(/adapter: LoRA rank 2 on \d+ layers: [\d,]+ trained parameters, .* % of the base/);
     for (const [name, weight] of model.base.weights()) expect(Array.from(weight.read().dataSync())).toEqual(before.get(name));
     expect(model.adapter!.parameters).toBeGreaterThan(0);
     const trainedOnce = model.adapter!;
