@@ -47,11 +47,12 @@ function steer({ state, reason }: SteerRequest): MethodResult {
 }
 
 async function train(
-  { model: shared, data, validation, options, unfreeze }: TrainRequest,
+  { model: shared, freezeIsChosen, data, validation, options, unfreeze }: TrainRequest,
   tell: (news: unknown) => void,
 ): Promise<MethodResult> {
   const { fineTune } = await import('./fine-tune.js'); // workers that compute features start without it
   const model = await load(shared);
+  model.base.freezeIsChosen = freezeIsChosen; // loading takes the saved state for a decision
   const before = stateOf(model);
   const { history, plan } = await fineTune(model, fromPlainDataset(data), {
     ...options,

@@ -22,6 +22,8 @@ import { spawnerOf } from './worker-extractor.js';
 /** What a worker is asked to train. */
 export interface TrainRequest {
   readonly model: SharedModel;
+  /** Whether the caller decided what learns; else the training chooses, as it would here. */
+  readonly freezeIsChosen: boolean;
   readonly data: PlainDataset;
   readonly validation: PlainDataset | number | undefined;
   /** Options that are plain data. */
@@ -78,6 +80,7 @@ async function requestOf(model: AnyModel, data: Dataset, options: FineTuneOption
     unfreeze: isFunction ? chosenGroups(model, unfreeze) : undefined,
     data: toPlainDataset(data),
     validation: typeof validation === 'object' ? toPlainDataset(validation) : validation,
+    freezeIsChosen: model.base.freezeIsChosen || model.base.models > 1,
     model: await shareModel(model),
   };
 }
