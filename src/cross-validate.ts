@@ -26,7 +26,6 @@ import { takeBaseSnapshot } from './validation/base-snapshot.js';
  * So every example is judged once, by a model that never saw it. Each fold starts from the same weights, and a base or model that
  * was given is as it was afterwards; under a frozen base the features are computed once for all folds.
  *
- * @param start a base, a name or source for one, or a model whose head is trained anew in each fold
  * @param data labelled examples, or the path of some
  * @param options folds (5), repeats (1), and the options of `fineTune`
  * @returns figures of each fold, their mean, the report over all held-out predictions and its 95 % interval
