@@ -43,7 +43,8 @@ export function labelsOf({ origin, items }: Dataset): string[] {
   if (other === undefined) return items.map(({ target }) => target as string);
   throw new TransferKitError(
     'bad-data',
-    `the targets of ${origin} are no labels.\n  Expected: a string for every example\n  Received: ${JSON.stringify(other.target)} for ${other.id}\n  Fix: turn them into strings.`,
+    `the targets of ${origin} are no labels.\n  Expected: a string for every example\n  Received: ${JSON.stringify(other.target)} for ${other.id}\n` +
+      '  Fix: turn them into strings, or put a head for such targets on the base with addHead, and train that model.',
     { details: { origin, id: other.id } },
   );
 }
@@ -51,8 +52,9 @@ export function labelsOf({ origin, items }: Dataset): string[] {
 /** Options of loading apart from all others. `signal` belongs to both. */
 export function splitLoadOptions<Options extends LoadOptions>(
   options: Options,
-): { load: LoadOptions; rest: Omit<Options, keyof LoadOptions> } {
+): { load: LoadOptions; rest: Omit<Options, Exclude<keyof LoadOptions, 'signal'>> } {
   const names: readonly string[] = loadOptionNames;
-  const pick = (wanted: boolean): object => Object.fromEntries(Object.entries(options).filter(([name]) => names.includes(name) === wanted));
-  return { load: pick(true), rest: pick(false) as Omit<Options, keyof LoadOptions> };
+  const pick = <Part>(wanted: (name: string) => boolean): Part =>
+    Object.fromEntries(Object.entries(options).filter(([name]) => wanted(name))) as Part;
+  return { load: pick((name) => names.includes(name)), rest: pick((name) => name === 'signal' || !names.includes(name)) };
 }

@@ -67,7 +67,7 @@ export async function crossValidate(
   base.holders++; // the models of the folds come and go, the base stays
   try {
     const head = model?.head ?? headFor(examples);
-    return await run({ base, head, examples, options: { ...rest, ...(options.signal && { signal: options.signal }) } });
+    return await run({ base, head, examples, options: rest });
   } finally {
     base.holders--;
     if (loaded) base.dispose();

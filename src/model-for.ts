@@ -1,11 +1,11 @@
 import { addHead } from './add-head.js';
+import { labelsOf, splitLoadOptions } from './base-and-data.js';
 import { checkDataset } from './data/check-dataset.js';
 import type { Dataset } from './data/dataset.js';
 import { openData } from './data/open-data.js';
 import { defaultBase } from './default-base.js';
-import { TransferKitError } from './errors.js';
 import { classification } from './heads/classification.js';
-import { loadOptionNames, loadPretrained, type LoadOptions, type PretrainedId } from './load-pretrained.js';
+import { loadPretrained, type LoadOptions, type PretrainedId } from './load-pretrained.js';
 import { Model } from './model.js';
 import type { FineTuneOptions } from './training/options.js';
 import type { AnyModel } from './training/weight-set.js';
@@ -59,39 +59,16 @@ export async function modelFor({ start, data, options }: FineTuneRequest): Promi
     checkDataset(data, start.base.modality);
     return { model: start, examples: data as Dataset, training: options, release: () => undefined };
   }
-  const { load, training } = splitOptions(options);
+  const { load, rest: training } = splitLoadOptions(options);
   const chosen = start === undefined ? await defaultBase(data, options.runtime) : undefined;
-  const base = await loadPretrained(chosen?.name ?? start!, {
-    ...load,
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
-  });
+  const base = await loadPretrained(chosen?.name ?? start!, load);
   try {
     const examples = await openData(data, base.modality, base.parts.runtime);
-    checkHasLabels(examples);
+    labelsOf(examples); // a classifier needs them
     const model = addHead(base, classification(examples.labels), { seed: options.seed ?? 42 }) as AnyModel;
     return { model, examples, training, ...(chosen && { baseReason: chosen.reason }), release: () => model.dispose() };
   } catch (error) {
     base.dispose();
     throw error;
   }
-}
-
-/** The short form makes a classifier, which needs labels. */
-function checkHasLabels({ origin, items }: Dataset): void {
-  const other = items.find(({ target }) => typeof target !== 'string');
-  if (other === undefined) return;
-  throw new TransferKitError(
-    'bad-data',
-    `the targets of ${origin} are no labels.\n  Expected: a string for every example\n  Received: ${JSON.stringify(other.target)} for ${other.id}\n` +
-      `  Fix: turn them into strings, or put a head for such targets on the base with addHead, and train that model.`,
-    { details: { origin, id: other.id } },
-  );
-}
-
-/** Options of loading apart from options of training; `signal` belongs to both. */
-function splitOptions(options: FineTuneOptions & LoadOptions): { load: LoadOptions; training: FineTuneOptions } {
-  const entries = Object.entries(options);
-  const isLoad = ([name]: readonly [string, unknown]): boolean =>
-    name !== 'signal' && (loadOptionNames as readonly string[]).includes(name);
-  return { load: Object.fromEntries(entries.filter(isLoad)), training: Object.fromEntries(entries.filter((entry) => !isLoad(entry))) };
 }

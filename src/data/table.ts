@@ -62,7 +62,17 @@ interface TargetReader {
   readonly expected: string;
 }
 
-const labelReader: TargetReader = { read: (row, column) => textOf(row, column)?.trim(), expected: 'a label' };
+/** Reads labels. Equal ones are one string: each cell is a string of its own, and keeps hold of the text of the file. */
+function labelReader(): TargetReader {
+  const known = new Map<string, string>();
+  const same = (label: string): string => known.get(label) ?? (known.set(label, label), label);
+  const read = (row: Row, column: string): string | undefined => {
+    const label = textOf(row, column)?.trim();
+    return label && same(label);
+  };
+  return { read, expected: 'a label' };
+}
+
 const numberReader: TargetReader = { read: numberOf, expected: 'a number' };
 
 const received = (row: Row, column: string): string => (row.cells[column] === undefined ? 'nothing' : JSON.stringify(row.cells[column]));
@@ -102,7 +112,7 @@ async function readRows(text: string, origin: string, delimiter: string | undefi
 function collect({ rows, columns }: Rows, options: TableOptions & { target?: string }, origin: string): Dataset<'text', Cell> {
   const { onBadItem = 'error' } = options;
   const chosen = chooseColumns({ text: options.text, target: options.label ?? options.target, weight: options.weight }, columns, origin);
-  const reader = options.target === undefined ? labelReader : numberReader;
+  const reader = options.target === undefined ? labelReader() : numberReader;
   const items: DataItem<'text', Cell>[] = [];
   const skipped: SkippedItem[] = [];
   for (const row of rows) {

@@ -2,7 +2,6 @@ import type { DataItem, Dataset, SkippedItem } from '../data/dataset.js';
 import { TransferKitError } from '../errors.js';
 import { badItem, skipOrThrow } from '../inference/read-items.js';
 import { runExamples } from '../inference/run-examples.js';
-import { inferenceWith } from '../layers/run-graph.js';
 import type { StoreOptions } from '../training/feature-store.js';
 import type { AnyModel } from '../training/weight-set.js';
 import { bordersOf } from './borders.js';
@@ -78,7 +77,7 @@ export function advancedSource(model: AnyModel, store: StoredFeatures, firstGrou
   async function compute(places: readonly number[], view: number): Promise<ExtractedExample[]> {
     const stored = await store.read(places, view);
     const inputs = stored.flatMap((example) => example.branches.map((arrays) => ({ arrays })));
-    const rows = await runExamples(start, inputs, wanted, inferenceWith(model.adapter));
+    const rows = await runExamples(model.base.networks, { start, wanted, adapter: model.adapter }, inputs);
     return stored.map(({ target }, index) => ({
       branches: rows.slice(index * branches, (index + 1) * branches),
       target,
@@ -94,7 +93,7 @@ export function advancedSource(model: AnyModel, store: StoredFeatures, firstGrou
     compute,
     contentKey: (place) => Promise.resolve(store.contentKeyOf(place)),
     skip: (place, error) => {
-      throw badItem(store.ids[place]!, error);
+      throw badItem(store.itemOf(place).id, error);
     },
     stopped: () => undefined,
     assertSome: () => undefined,

@@ -9,7 +9,7 @@ const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 const fromHex = (hex: string): Uint8Array =>
   Uint8Array.from({ length: hex.length / 2 }, (_, index) => parseInt(hex.slice(index * 2, index * 2 + 2), 16));
 
-export const toHex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+const toHex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 
 /** Whether the record of an example holds its target: where making the target anew would need the inputs. */
 export const keepsTarget = (model: AnyModel): boolean => model.head.encodesTargetAlone !== true;
@@ -23,27 +23,35 @@ function isPlainData(value: unknown): boolean {
   return [Object.prototype, Array.prototype, null].includes(prototype as object) && Object.values(value).every(isPlainData);
 }
 
+/** The inputs of an example, one for each branch. */
+export const inputsOf = ({ head }: AnyModel, input: unknown): readonly unknown[] => (head.branches === 1 ? [input] : [input].flat());
+
+/** SHA-256 of the content of one input, in hexadecimal digits; undefined where it cannot be told. */
+export async function contentHash(model: AnyModel, raw: unknown): Promise<string | undefined> {
+  const { processor, runtime } = model.base.parts;
+  try {
+    const content = await processor.content?.(raw);
+    return content && (await runtime.sha256(content));
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * SHA-256 of what an example is: the content of its inputs and, where its record holds the target, that. Not its name.
  * @returns undefined where it cannot be told; what is wrong with the example is for its reader to say
  */
 export async function contentKey(model: AnyModel, { input, target }: DataItem): Promise<Uint8Array | undefined> {
-  const { processor, runtime } = model.base.parts;
   const { head } = model;
-  if (processor.content === undefined || (keepsTarget(model) && !isPlainData(target))) return undefined;
-  try {
-    const inputs = head.branches === 1 ? [input] : (input as readonly unknown[]);
-    const hashes: string[] = [];
-    for (const raw of inputs) {
-      const content = await processor.content(raw);
-      if (content === undefined) return undefined;
-      hashes.push(await runtime.sha256(content));
-    }
-    const aim = keepsTarget(model) ? [head.name, head.config, target] : null;
-    return fromHex(await runtime.sha256(utf8(canonicalJson([hashes, aim]))));
-  } catch {
-    return undefined;
+  if (keepsTarget(model) && !isPlainData(target)) return undefined;
+  const hashes: string[] = [];
+  for (const raw of inputsOf(model, input)) {
+    const hash = await contentHash(model, raw);
+    if (hash === undefined) return undefined;
+    hashes.push(hash);
   }
+  const aim = keepsTarget(model) ? [head.name, head.config, target] : null;
+  return fromHex(await model.base.parts.runtime.sha256(utf8(canonicalJson([hashes, aim]))));
 }
 
 /** The key of a view of an example, from that of the example. */

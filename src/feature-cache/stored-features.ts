@@ -1,5 +1,4 @@
 import { breathe } from '../engines/breathe.js';
-import { canonicalJson } from '../common/canonical-json.js';
 import type { DataItem, SkippedItem } from '../data/dataset.js';
 import { TransferKitError } from '../errors.js';
 import { badItem } from '../inference/read-items.js';
@@ -9,7 +8,7 @@ import { viewRequest, type ExampleSource } from './example-source.js';
 import type { ExtractedExample, ExtractedItem } from './extractor.js';
 import type { OpenShelf } from './open-shelf.js';
 import { decodeRecord, encodeRecord } from './record.js';
-import { KeyList, keepsTarget, toHex, viewKey } from './record-keys.js';
+import { KeyList, keepsTarget, viewKey } from './record-keys.js';
 
 /** Examples computed together: at least this many, and more where they are cheap, so that alike shapes meet. */
 const smallestChunk = 64;
@@ -23,13 +22,11 @@ const chunkMilliseconds = 2000;
 export class StoredFeatures implements FeatureStore {
   readonly targets: unknown[] = [];
   readonly lengths: number[] = [];
-  readonly ids: string[] = [];
   readonly skipped: SkippedItem[] = [];
   readonly firstGroup: number;
   weights = new Float32Array(0);
-  fingerprint: string | undefined;
-  /** Place of each example in the source. */
-  readonly #places: number[] = [];
+  /** Place of each example in the source; room for all of it. */
+  readonly #places: Uint32Array;
   readonly #keys: KeyList | undefined;
   readonly #withTarget: boolean;
   readonly #dependents: StoredFeatures[] = [];
@@ -41,12 +38,13 @@ export class StoredFeatures implements FeatureStore {
     readonly options: StoreOptions,
   ) {
     this.firstGroup = source.firstGroup;
+    this.#places = new Uint32Array(source.places);
     this.#withTarget = keepsTarget(source.model);
-    if (opened.disk !== undefined || options.hash === true) this.#keys = new KeyList(source.places);
+    if (opened.disk !== undefined) this.#keys = new KeyList(source.places);
   }
 
   get count(): number {
-    return this.ids.length;
+    return this.lengths.length;
   }
 
   get room(): number {
@@ -67,9 +65,9 @@ export class StoredFeatures implements FeatureStore {
     const total = places * (1 + Math.max(0, this.opened.lastView));
     const whole = await this.#inChunks(places, 0, total, (start, end) => this.#fillPlain(rangeOf(start, end)));
     assertSome(this.skipped);
-    this.weights = Float32Array.from(this.#places, (place) => this.source.item(place).weight ?? 1);
+    this.weights = Float32Array.from(this.#places.subarray(0, this.count), (place) => this.source.item(place).weight ?? 1);
     for (let view = 1; whole && view <= this.opened.lastView && this.opened.shelf.isOpen; view++) {
-      const fillView = (start: number, end: number) => this.#fillView(this.#places.slice(start, end), view);
+      const fillView = (start: number, end: number) => this.#fillView([...this.#places.subarray(start, end)], view);
       await this.#inChunks(this.count, view * places, total, fillView);
     }
   }
@@ -112,7 +110,6 @@ export class StoredFeatures implements FeatureStore {
       if ('error' in checked) this.skipped.push(this.source.skip(place, checked.error));
       else this.#add(place, checked.length);
     }
-    await this.#print(places);
   }
 
   async #fillView(places: readonly number[], view: number): Promise<void> {
@@ -121,10 +118,8 @@ export class StoredFeatures implements FeatureStore {
   }
 
   #add(place: number, length: number): void {
-    const { id, target } = this.source.item(place);
-    this.#places.push(place);
-    this.ids.push(id);
-    this.targets.push(target);
+    this.#places[this.count] = place;
+    this.targets.push(this.source.item(place).target);
     this.lengths.push(length);
   }
 
@@ -135,19 +130,6 @@ export class StoredFeatures implements FeatureStore {
     let next = 0;
     for await (const key of inOrder(places.length, (index) => this.source.contentKey(places[index]!), readAhead))
       keys.set(places[next++]!, key);
-  }
-
-  /** Carries the fingerprint on over some examples. */
-  async #print(places: readonly number[]): Promise<void> {
-    const keys = this.#keys;
-    if (keys === undefined) return;
-    const facts = places.map((place) => {
-      const { id, target, weight = 1 } = this.source.item(place);
-      const key = keys.get(place);
-      return [key === undefined ? null : toHex(key), id, target, weight];
-    });
-    const { runtime } = this.source.model.base.parts;
-    this.fingerprint = await runtime.sha256(new TextEncoder().encode(canonicalJson([this.fingerprint ?? null, facts])));
   }
 
   /** A target that was not made when the features were found has to be one all the same. */

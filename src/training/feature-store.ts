@@ -26,16 +26,12 @@ export interface FeatureStore {
   readonly targets: readonly unknown[];
   /** Cost of each example, for batching alike with alike. */
   readonly lengths: readonly number[];
-  /** Names of the examples, in order. */
-  readonly ids: readonly string[];
   /** How much each example counts in the loss. */
   readonly weights: Float32Array;
   /** Examples that could not be read. */
   readonly skipped: readonly SkippedItem[];
   /** Bytes of the budget that are left; not above 0 once examples had to be left out. */
   readonly room: number;
-  /** SHA-256 over content, name, target and weight of all examples in order; absent unless it was asked for. */
-  readonly fingerprint: string | undefined;
   /** @param view 0 for the example as it is; from 1 on a random change of it, always the same for the same number */
   read(indices: readonly number[], view?: number): Promise<StoredExample[]>;
   /** Lets go of what it holds on disk. Idempotent. */
@@ -66,8 +62,6 @@ export interface StoreOptions {
   readonly views?: number;
   /** What computes; closed by who made it. Default: this thread. */
   readonly extractor?: Extractor;
-  /** Compute the fingerprint. */
-  readonly hash?: boolean;
   readonly signal?: AbortSignal | undefined;
   /** Draws for heads that corrupt their training inputs. */
   readonly random?: Random;

@@ -1,17 +1,16 @@
+import * as tf from '@tensorflow/tfjs-core';
 import { TransferKitError } from '../errors.js';
-import { disposeAfter, uncollateAll } from '../inference/run-examples.js';
+import { uncollateAll } from '../inference/run-examples.js';
 import { collate } from '../inputs/collate.js';
 import type { SolveResult } from '../heads/head.js';
 import type { EncodedArray } from '../inputs/input.js';
-import { Averages } from './averages.js';
-import { orderedBatches } from './batches.js';
 import type { FeatureStore, StoredExample } from './feature-store.js';
 import type { EpochRecord } from './history.js';
+import { judge } from './judge.js';
 import type { PhasePlan } from './plan.js';
 import { StepFunction } from './step.js';
 import type { PhaseContext, PhaseResult } from './train-phase.js';
 import type { AnyModel } from './weight-set.js';
-import type * as tf from '@tensorflow/tfjs-core';
 
 /** Features and targets of all examples, each as one tensor. */
 export interface GatheredFeatures {
@@ -69,13 +68,12 @@ export async function solveHead(context: PhaseContext, { solver, strength }: Non
     if (control.signal.aborted && context.epochsBefore > 0) return { epochs: [], bestEpoch: 0, ended: 'aborted' };
     throw error;
   } finally {
-    disposeAfter([...features, ...targets], () => undefined);
+    tf.dispose([...features, ...targets]);
   }
   const record = {
     phase: phase.name,
     epoch: 1,
-    ...(await judge(model, step, train)),
-    ...(validation === undefined ? {} : { validation: await judge(model, step, validation) }),
+    ...(await judgeBoth(model, step, train, validation)),
     solved,
     learningRate: 0,
     seconds: (performance.now() - started) / 1000,
@@ -84,12 +82,17 @@ export async function solveHead(context: PhaseContext, { solver, strength }: Non
   return { epochs: [record], bestEpoch: 1, ended: 'completed' };
 }
 
-/** Loss and metrics over a store. */
-async function judge(model: AnyModel, step: StepFunction, store: FeatureStore): Promise<Record<string, number>> {
-  const averages = new Averages(['loss', ...Object.keys(model.head.metrics)]);
-  for (const batch of orderedBatches(store.count, 32)) {
-    const ones = batch.map(() => 1);
-    averages.add(await step.evaluate(await store.read(batch), ones), batch.length);
+/** Figures of the training examples and of those for validation. */
+async function judgeBoth(
+  model: AnyModel,
+  step: StepFunction,
+  train: FeatureStore,
+  validation: FeatureStore | undefined,
+): Promise<Record<string, unknown>> {
+  try {
+    const figures = await judge(model, step, train);
+    return { ...figures, ...(validation === undefined ? {} : { validation: await judge(model, step, validation) }) };
+  } finally {
+    step.dispose();
   }
-  return averages.read();
 }

@@ -127,7 +127,7 @@ describe('fewShot', () => {
     const one = examples([{ text: 'a', label: 'only' }]);
     await expectFailure(() => fewShot(base, one, quick), 'bad-data', 'at least 2 labels', '"only" alone');
     const rated = examples([{ text: 'a', target: 3 }]);
-    await expectFailure(() => fewShot(base, rated as never, quick), 'bad-data', 'are no labels', 'Received: 3');
+    await expectFailure(() => fewShot(base, rated as never, quick), 'bad-data', 'are no labels', 'Received: 3', 'with addHead');
     await expectFailure(() => fewShot(base, samples, { epochz: 3 } as never), 'unknown-name', 'option of fewShot "epochz"', 'epochs');
     for (const wrong of [{ epochs: 0 }, { batchSize: 1 }, { iterations: 1.5 }, { maxSteps: -1 }, { seed: 0.5 }])
       await expectFailure(() => fewShot(base, samples, wrong), 'bad-option', `${Object.keys(wrong)[0]} of fewShot must be a whole number`);

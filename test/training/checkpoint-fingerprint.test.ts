@@ -1,14 +1,17 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import * as tf from '@tensorflow/tfjs-core';
-import { expect, onTestFinished, test } from 'vitest';
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { addHead, classification, runtime } from 'transferkit';
 import { bert } from 'transferkit/backbones/bert';
+import { mobilenetV2 } from 'transferkit/backbones/mobilenet-v2';
 import { examples } from 'transferkit/data';
-import { tinyBase } from 'transferkit/testing';
-import { difference, makeFingerprint, type RunFacts } from '../../src/training/checkpoint/fingerprint.js';
-import { inputBytes } from '../../src/training/checkpoint/input-bytes.js';
+import { tinyBase, tinyModel } from 'transferkit/testing';
+import { contrastive } from '../../src/few-shot/contrastive-head.js';
+import { difference, exampleMark, makeFingerprint, type RunFacts } from '../../src/training/checkpoint/fingerprint.js';
+import type { AnyModel } from '../../src/training/weight-set.js';
 
 await runtime.chooseBackend('cpu');
 
@@ -61,21 +64,59 @@ test('fewer examples, validation, another plan, another head and other weights a
   expect(await differing(before, other)).toEqual(['base.weights.sha256']);
 });
 
-test('a photo is told by its content, however it is given', async () => {
+describe('the mark of an example', () => {
   const folder = mkdtempSync(join(tmpdir(), 'transferkit-photo-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
   const path = join(folder, 'a.jpg');
   const bytes = Uint8Array.of(1, 2, 3, 4);
   writeFileSync(path, bytes);
-  const of = (input: unknown) => inputBytes('image', input, runtime);
-  for (const input of [path, new URL(`file://${path}`), bytes, bytes.buffer, new Blob([bytes]), { image: path, limits: {} }])
-    expect([...(await of(input))]).toEqual([1, 2, 3, 4]);
-  const pixels = (width: number, height: number) => of({ width, height, data: bytes });
-  expect(await pixels(1, 4)).not.toEqual(await pixels(4, 1));
-  expect(await of({ shape: [2, 2, 1], dataSync: () => [1, 2, 3, 4] })).not.toEqual(
-    await of({ shape: [1, 4, 1], dataSync: () => [1, 2, 3, 4] }),
-  );
-  expect(new TextDecoder().decode(await of('https://host/a.jpg'))).toBe('https://host/a.jpg');
-  expect(await of([path, path])).not.toEqual(await of([path]));
-  expect(new TextDecoder().decode(await inputBytes('text', path, runtime))).toBe(JSON.stringify(path));
+  const item = { id: 'a', target: 'even' };
+
+  test('tells a photo by its content, however it is given', async () => {
+    using model = await tinyModel(mobilenetV2, runtime);
+    const of = (input: unknown) => exampleMark(model, { ...item, input: input as never });
+    const mark = await of(path);
+    for (const input of [pathToFileURL(path), bytes, bytes.buffer, new Blob([bytes]), { image: path, limits: {} }])
+      expect(await of(input)).toBe(mark);
+    expect(await of(Uint8Array.of(1, 2, 3, 5))).not.toBe(mark);
+    const pixels = (width: number, height: number) => of({ width, height, data: bytes });
+    expect(await pixels(1, 4)).not.toBe(await pixels(4, 1));
+    const tensor = (...shape: readonly number[]) => of({ shape, dataSync: () => [1, 2, 3, 4] });
+    expect(await tensor(2, 2, 1)).not.toBe(await tensor(1, 4, 1));
+  });
+
+  test('tells what is not fetched by its address', async () => {
+    using model = await tinyModel(mobilenetV2, runtime);
+    const of = (input: string) => exampleMark(model, { ...item, input });
+    expect(await of('https://host/a.jpg')).toContain('https://host/a.jpg');
+    expect(await of('https://host/a.jpg')).not.toBe(await of('https://host/b.jpg'));
+  });
+
+  test('tells each input of a pair by its own content', async () => {
+    using pairs = addHead(await tinyBase(mobilenetV2, runtime), contrastive()) as unknown as AnyModel;
+    const of = (...input: readonly unknown[]) => exampleMark(pairs, { id: 'a', input: input as never, target: 1 });
+    expect(await of(path, bytes)).toBe(await of(bytes, path));
+    expect(await of(path, path)).not.toBe(await of(path, Uint8Array.of(9)));
+    const besideAddress = (last: number) => of('https://host/a.jpg', new Blob([Uint8Array.of(1, last)]));
+    expect(await besideAddress(2)).toBe(await besideAddress(2));
+    expect(await besideAddress(2)).not.toBe(await besideAddress(3));
+  });
+
+  test('tells a text by its letters, also when a file is called so', async () => {
+    using model = await tinyModel(bert, runtime);
+    const of = (input: string) => exampleMark(model, { ...item, input });
+    const before = await of(path);
+    writeFileSync(path, Uint8Array.of(5, 6));
+    expect(await of(path)).toBe(before);
+    writeFileSync(path, bytes);
+    expect(await of('a')).not.toBe(await of('b'));
+  });
+
+  test('holds name, target and weight', async () => {
+    using model = await tinyModel(bert, runtime);
+    const marks = [item, { ...item, id: 'b' }, { ...item, target: 'odd' }, { ...item, weight: 2 }].map((facts) =>
+      exampleMark(model, { ...facts, input: 'one' }),
+    );
+    expect(new Set(await Promise.all(marks)).size).toBe(4);
+  });
 });

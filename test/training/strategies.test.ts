@@ -1,4 +1,3 @@
-import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import {
   addHead,
@@ -283,7 +282,7 @@ describe('what moves the weights', () => {
     await expectFailure(() => fineTune(model, rows as never, quiet), 'bad-data', 'every training example has weight 0');
   });
 
-  test('balanced drawing shows a rare class as often as the frequent one', async () => {
+  test('balanced drawing is planned and told', async () => {
     using model = addHead(await tinyBase(bert, runtime), classification(['even', 'odd']));
     const { plan } = await fineTune(model, sentences(40), { ...quiet, sampling: 'balanced', epochs: 2 });
     expect(plan.sampling).toBe('balanced');
@@ -365,7 +364,6 @@ test('every strategy leaks no tensor', async () => {
       model.dispose();
     });
   }
-  expect(tf.memory().numTensors).toBeGreaterThanOrEqual(0);
 });
 
 test('a freeze state that was set is kept to', async () => {

@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { LockAttempt } from '../runtime.js';
 import { toPath } from './files.js';
+import { isAlive } from './is-alive.js';
 import { storageError, systemCode } from './storage-error.js';
 
 const heartbeatMs = 5_000;
@@ -26,15 +27,6 @@ interface Holder {
 async function startOf(pid: number): Promise<string | null> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0); // signal 0 asks, and sends nothing
-    return true;
-  } catch (error) {
-    return systemCode(error) !== 'ESRCH';
-  }
 }
 
 function parseHolder(content: string): Holder | undefined {

@@ -1,18 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { toPath } from './files.js';
 import { storageError } from './storage-error.js';
-
-async function writeAll(path: string, bytes: Uint8Array): Promise<void> {
-  const handle = await open(path, 'wx');
-  try {
-    await handle.writeFile(bytes);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
+import { writeDurably } from './write-durably.js';
 
 /**
  * Writes a whole file or nothing: beside it under another name, then renamed over it. What is left of a killed process is called
@@ -24,7 +15,7 @@ export async function writeFile(location: string, bytes: Uint8Array): Promise<vo
   const temporary = join(dirname(target), `.${basename(target)}.new-${randomBytes(6).toString('hex')}`);
   try {
     await mkdir(dirname(target), { recursive: true });
-    await writeAll(temporary, bytes);
+    await writeDurably(temporary, bytes);
     await rename(temporary, target);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);

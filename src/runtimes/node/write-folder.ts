@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, open, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, normalize, resolve, sep } from 'node:path';
 import { TransferKitError } from '../../errors.js';
 import { toPath } from './files.js';
 import { isAbsent, storageError } from './storage-error.js';
+import { writeDurably } from './write-durably.js';
 
 /** A file name inside the folder must stay inside it, whoever chose it. */
 function checkName(name: string): void {
@@ -12,17 +13,6 @@ function checkName(name: string): void {
   throw new TransferKitError('bad-option', `"${name}" would be written outside its folder.\n  Expected: a relative path without "..".`, {
     details: { name },
   });
-}
-
-/** The data is on the disk before the rename makes it visible, so a power cut leaves the old folder or the new one. */
-async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
-  const handle = await open(path, 'wx');
-  try {
-    await handle.writeFile(bytes);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 async function fillFolder(folder: string, files: ReadonlyMap<string, Uint8Array>): Promise<void> {

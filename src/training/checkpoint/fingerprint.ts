@@ -1,25 +1,29 @@
 import type { JsonObject, JsonValue } from '../../common/json.js';
-import type { Dataset } from '../../data/dataset.js';
+import type { DataItem, Dataset } from '../../data/dataset.js';
 import { TransferKitError } from '../../errors.js';
+import { contentHash, inputsOf } from '../../feature-cache/record-keys.js';
 import { version } from '../../saving/version.js';
 import type { Runtime } from '../../runtimes/runtime.js';
 import type { TrainingPlan } from '../plan.js';
 import type { AnyModel } from '../weight-set.js';
-import { inputBytes } from './input-bytes.js';
 
 /** What must be equal for a run to be continued, as plain data. */
 export type Fingerprint = JsonObject;
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 
+/** What an example is, in a line: the content of its inputs, or where that cannot be told (behind a web address) how they were given; name, target, weight. */
+export async function exampleMark(model: AnyModel, { id, input, target, weight }: DataItem): Promise<string> {
+  const contents: unknown[] = [];
+  for (const raw of inputsOf(model, input)) contents.push((await contentHash(model, raw)) ?? raw);
+  return JSON.stringify([contents, id, target, weight]);
+}
+
 /** Where examples came from, how many they are, and a checksum over their contents, labels, weights and order. */
-async function dataMark(data: Dataset, runtime: Runtime): Promise<JsonObject> {
+async function dataMark(model: AnyModel, data: Dataset): Promise<JsonObject> {
   const marks: string[] = [];
-  for (const item of data.items) {
-    marks.push(await runtime.sha256(await inputBytes(data.modality, item.input, runtime)));
-    marks.push(JSON.stringify([item.id, item.target, item.weight]) ?? '');
-  }
-  return { origin: data.origin, count: data.length, sha256: await runtime.sha256(utf8(marks.join('\n'))) };
+  for (const item of data.items) marks.push(await exampleMark(model, item));
+  return { origin: data.origin, count: data.length, sha256: await model.base.parts.runtime.sha256(utf8(marks.join('\n'))) };
 }
 
 /** A checksum over the weights of the base, by name, as they stand. */
@@ -54,8 +58,8 @@ export async function makeFingerprint({ model, training, validation, plan, more 
     transferkit: version,
     backend: backend.backend,
     data: {
-      training: await dataMark(training, runtime),
-      validation: validation === undefined ? null : await dataMark(validation, runtime),
+      training: await dataMark(model, training),
+      validation: validation === undefined ? null : await dataMark(model, validation),
     },
     base: {
       family: family.name,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
+import { isAlive } from '../is-alive.js';
 import { systemCode } from '../storage-error.js';
 import { makeFolder, onDisk } from './cache-entry.js';
 import { pause } from './pause.js';
@@ -98,14 +99,5 @@ function parseHolder(content: string): { host: unknown; pid: number } | undefine
     return typeof pid === 'number' && Number.isInteger(pid) && pid > 0 ? { host, pid } : undefined;
   } catch {
     return undefined;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0); // signal 0 asks, and sends nothing
-    return true;
-  } catch (error) {
-    return systemCode(error) !== 'ESRCH';
   }
 }
