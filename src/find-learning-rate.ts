@@ -8,7 +8,7 @@ import type { Unfreeze } from './layers/learning-groups.js';
 import type { LoadOptions, PretrainedId } from './load-pretrained.js';
 import { modelFor, requestOf, type Prepared } from './model-for.js';
 import type { Model } from './model.js';
-import { checkLabels } from './training/check-training.js';
+import { checkDisk, checkLabels } from './training/check-training.js';
 import { learningRatePlot, showRate } from './training/learning-rate-plot.js';
 import { learningRateRange } from './training/learning-rate-range.js';
 import { suggestRates, type LearningRateSuggestions, type RateCurve } from './training/learning-rate-suggestions.js';
@@ -104,6 +104,7 @@ async function find({ model, examples }: Prepared, options: FindLearningRateOpti
   checkFindOptions(options, from, to);
   checkOptimizer(recipe);
   checkLabels(model, examples, 'training');
+  checkDisk(model.base.parts.runtime, options.cache);
   const curve = await learningRateRange(model, examples, {
     unfreeze: options.unfreeze,
     adapter: options.adapter,

@@ -7,7 +7,7 @@ import type { Model, TrainingRecord } from './model.js';
 import { beginTraining } from './training/begin-training.js';
 import { carryOut } from './training/carry-out.js';
 import { checkOptions } from './training/check-options.js';
-import { checkAgainstHead, checkLabels, checkMixing } from './training/check-training.js';
+import { checkAgainstHead, checkDisk, checkLabels, checkMixing } from './training/check-training.js';
 import type { TrainingControl } from './training/control.js';
 import { TrainingRun, type TrainingEvent } from './training/events.js';
 import type { TrainingHistory } from './training/history.js';
@@ -71,6 +71,7 @@ async function train({ model, examples, training: options, baseReason }: Prepare
   model.assertUsable();
   checkOptions(options, model.base.modality);
   checkAgainstHead(model, examples, options);
+  checkDisk(model.base.parts.runtime, options.cache);
   const { chosen, freeze, undo } = beginTraining(model, examples.length, options);
   try {
     const { training, validation, reason } = holdOut(examples, options, chosen.strategy);
@@ -78,6 +79,7 @@ async function train({ model, examples, training: options, baseReason }: Prepare
     if (validation !== undefined) checkLabels(model, validation, 'validation');
     const plan = makePlan({
       base: model.base,
+      head: model.head,
       options,
       chosen,
       train: training.length,
@@ -174,8 +176,8 @@ function events(
  * of photos, or a table) and trains that. Given nothing but data, it takes the base that ships with the package for data of that
  * kind: `image-small` for a folder of photos, `text-small` for a table.
  *
- * @throws TransferKitError `bad-option`, `bad-data`, `nothing-to-train`, `diverged`, `aborted` (before the first step),
- *   `disposed`; with a name also what `loadPretrained` throws
+ * @throws TransferKitError `bad-option`, `unknown-name`, `unsupported`, `bad-data`, `nothing-to-train`, `diverged`, `aborted` (before
+ *   the first step), `disposed`; with a name also what `loadPretrained` throws
  * @example
  * ```ts
  * import { fineTune } from 'transferkit';

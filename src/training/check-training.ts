@@ -1,9 +1,10 @@
 import type { Dataset } from '../data/dataset.js';
 import { TransferKitError } from '../errors.js';
 import { bordersOf } from '../feature-cache/borders.js';
+import type { Runtime } from '../runtimes/runtime.js';
 import { assertMixes } from './mix.js';
+import type { FeatureCacheOptions, FineTuneOptions } from './options.js';
 import type { TrainingPlan } from './plan.js';
-import type { FineTuneOptions } from './options.js';
 import type { AnyModel } from './weight-set.js';
 
 /** Labels that the head does not know are found before anything is computed. */
@@ -36,4 +37,20 @@ export function checkAgainstHead({ head }: AnyModel, data: Dataset, options: Fin
   if (options.mix !== undefined && head.softTargets !== true)
     refuse('mix', `needs a head whose targets can be mixed, and "${head.name}" has none such`);
   if (options.sampling === 'balanced' && data.labels.length === 0) refuse('sampling: "balanced"', 'needs labels, and the targets are none');
+}
+
+/**
+ * A place on disk that was asked for must be one; where nothing was said, features go to disk where the runtime can.
+ * @throws TransferKitError `unsupported`
+ */
+export function checkDisk(runtime: Runtime, cache: FeatureCacheOptions | false | undefined): void {
+  if (cache === undefined || cache === false || runtime.openRecords !== undefined) return;
+  throw new TransferKitError(
+    'unsupported',
+    `the runtime "${runtime.name}" cannot keep features on disk.
+  Expected: cache false, or none
+  Received: cache ${JSON.stringify(cache)}
+  Fix: leave cache out; features are kept in memory as far as cacheBytes goes, and computed again beyond it.`,
+    { details: { option: 'cache', runtime: runtime.name } },
+  );
 }

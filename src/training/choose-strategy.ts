@@ -68,7 +68,24 @@ function checkMeant(strategy: Strategy, options: FineTuneOptions): void {
   );
 }
 
-/** The strategy that was asked for, in whatever way; else what suits the data and the base. */
+/** An adapter learns in place of the base: one of the two wishes would be ignored. */
+function checkFrozenBesideAdapter({ options, freeze, base }: StrategyFacts): void {
+  if (options.unfreeze === undefined || !freeze.learns.includes(true)) return;
+  const asked = base.groups.filter((_, index) => freeze.learns[index]).map(({ name }) => name);
+  throw new TransferKitError(
+    'bad-option',
+    `unfreeze asks for layers of the base, and this model ${options.adapter === undefined ? 'has' : 'gets'} an adapter, which learns in their place.
+  Expected: an adapter on a frozen base, or unfreeze without an adapter
+  Received: unfreeze of ${asked.join(', ')}
+  Fix: leave ${options.adapter === undefined ? 'unfreeze out, or merge the adapter first with model.mergeAdapter()' : 'one of unfreeze and adapter out'}.`,
+    { details: { option: 'unfreeze', groups: asked } },
+  );
+}
+
+/**
+ * The strategy that was asked for, in whatever way; else what suits the data and the base.
+ * @throws TransferKitError `bad-option` for options that contradict each other or the strategy; `unknown-name`
+ */
 export function chooseStrategy(facts: StrategyFacts): ChosenStrategy {
   const { base, options, adapter, freeze } = facts;
   if (options.strategy !== undefined) {
@@ -76,8 +93,10 @@ export function chooseStrategy(facts: StrategyFacts): ChosenStrategy {
     checkMeant(strategy, options);
     return { strategy, reason: `strategy "${strategy.name}", as asked` };
   }
-  if (adapter !== undefined)
+  if (adapter !== undefined) {
+    checkFrozenBesideAdapter(facts);
     return { strategy: strategies.adapter(), reason: 'strategy "adapter": the base stays as it is, and a small adapter learns' };
+  }
   const names = base.groups.map((group) => group.name);
   if (freeze.learns.includes(true))
     return { strategy: frozenAs(freeze.learns, names), reason: 'strategy "unfreeze": the groups that were asked for learn' };
@@ -91,23 +110,24 @@ const fewestSteps = 128;
 const tuningBatch = 8;
 
 /**
- * The head, fitted at once where it can be, then the base with it: as many groups from the output on as the budget allows. The first group stays, for it turns the
- * inputs into features, which few examples say little about.
+ * The head, fitted at once where it can be and no epochs were asked for it, then the base with it: as many groups from the output on as
+ * the budget allows. The first group stays, for it turns the inputs into features, which few examples say little about.
  */
-function tuneBase({ base, examples, solvable }: StrategyFacts): ChosenStrategy {
+function tuneBase({ base, options, examples, solvable }: StrategyFacts): ChosenStrategy {
   const { groups } = base;
   const epochs = Math.min(20, Math.max(4, Math.ceil((fewestSteps * tuningBatch) / examples)));
   const most = tuningBudget / (examples * epochs);
   let first = groups.length;
   for (let sum = 0; first > 1 && (sum += groups[first - 1]!.parameters) <= most;) first--;
   if (first === groups.length) first--; // the last group at least
+  const atOnce = solvable && options.headEpochs === undefined;
   const learning = groups.slice(first).map(({ name }) => name);
   const rest = first === 1 ? `all but ${groups[0]!.name}` : `from ${learning[0]} on, as far as some minutes of computing allow`;
   return {
     strategy: {
       name: 'tune',
       stages: [
-        solvable ? { name: 'head', unfreeze: 'none', solve: 'logistic-regression' } : { name: 'head', unfreeze: 'none' },
+        atOnce ? { name: 'head', unfreeze: 'none', solve: 'logistic-regression' } : { name: 'head', unfreeze: 'none' },
         { name: 'fine-tune', unfreeze: { groups: learning }, epochs, rates: { layerDecay: 0.9 } },
       ],
     },

@@ -24,7 +24,7 @@ export async function openStores(run: Run): Promise<Stores> {
   const { model, plan, stores } = run;
   const deepest = Math.min(...plan.phases.map(({ firstGroup }) => firstGroup));
   const extractor =
-    stores.workers === 0
+    stores.workers === 0 || model.head.corrupt !== undefined // whose draws come from this thread
       ? undefined
       : await (await import('../workers/worker-extractor.js')).createWorkerExtractor(model, deepest, stores.workers);
   const opened: FeatureStore[] = [];

@@ -39,7 +39,7 @@ export interface FineTuneOptions<M extends Modality = Modality, Target = unknown
   readonly validation?: Dataset<M, Target> | number;
   /** How to train, stage by stage: a name, or plain data from `strategies`. Default: chosen from the data and the base. */
   readonly strategy?: StrategyName | Strategy;
-  /** Short for the head first, then the head and these layer groups of the base; overrules `freezeBase`. */
+  /** Short for the head first, then the head and these layer groups of the base; overrules `freezeBase`. Not beside an adapter. */
   readonly unfreeze?: Unfreeze;
   /** What normalisation layers of unfrozen groups do; see `freezeBase`. */
   readonly normalization?: NormalizationMode;
@@ -47,13 +47,13 @@ export interface FineTuneOptions<M extends Modality = Modality, Target = unknown
   readonly adapter?: AdapterRecipe;
   /** Passes over the data in the last stage. */
   readonly epochs?: number;
-  /** Passes that train the head alone before anything is unfrozen. 0 for none. */
+  /** Passes that train the head alone before anything is unfrozen, step by step. 0 for none. */
   readonly headEpochs?: number;
   /** Examples a step. */
   readonly batchSize?: number;
   /** Steps whose gradients are averaged before the weights move. Default 1. */
   readonly accumulate?: number;
-  /** Peak learning rate, one for all or one for each part. */
+  /** Peak learning rate, one for all or one for each part that learns. */
   readonly learningRate?: number | { readonly head?: number; readonly base?: number; readonly adapter?: number };
   /** What moves the weights. Default AdamW. */
   readonly optimizer?: OptimizerName | OptimizerRecipe;
@@ -73,7 +73,7 @@ export interface FineTuneOptions<M extends Modality = Modality, Target = unknown
   readonly augment?: Augmentation<M>;
   /** Mixing of the examples of a batch. */
   readonly mix?: MixAugmentation;
-  /** Augmented views an example of which the frozen part computes the features once. Default 4. */
+  /** Augmented views an example of which the frozen part computes the features once; refused where no part is frozen. Default 4. */
   readonly views?: number;
   /** `balanced` draws every class alike often. Default `shuffled`: each example once an epoch. */
   readonly sampling?: 'shuffled' | 'balanced';
@@ -105,7 +105,7 @@ export interface FineTuneOptions<M extends Modality = Modality, Target = unknown
   readonly checkpoint?: CheckpointOptions;
   /** Bytes of memory for cached features. Default 2 GiB. */
   readonly cacheBytes?: number;
-  /** Features beyond memory, and for the next run; `false` for memory only. Default: kept on disk in Node. */
+  /** Features beyond memory, and for the next run; `false` for memory only. Default: kept on disk in Node; refused where there is no disk. */
   readonly cache?: FeatureCacheOptions | false;
   /** Worker threads that read examples and compute features. Default 0: this thread. */
   readonly workers?: number;

@@ -1,8 +1,9 @@
 import type { Base } from '../base.js';
 import { TransferKitError } from '../errors.js';
 import type { HeadSolver } from '../heads/head.js';
-import { learningGroups } from '../layers/learning-groups.js';
+import { checkMayLearn, lastLearning, learningGroups, type FreezableGroup } from '../layers/learning-groups.js';
 import { unknownName } from '../common/nearest-name.js';
+import { checkStages } from './check-stages.js';
 import { besideAdamw, type OptimizerName } from './optimizer-recipe.js';
 import type { FineTuneOptions } from './options.js';
 import { checkSchedule, type ScheduleRecipe } from './schedule.js';
@@ -61,26 +62,30 @@ const badStage = (stage: Stage, what: string): TransferKitError =>
 
 /** One flag per group. */
 function learningOf(stage: Stage, base: Base): boolean[] {
-  const names = base.groups.map((group) => group.name);
+  const { groups } = base.parts.built;
   const { unfreeze } = stage;
   if (typeof unfreeze === 'object' && unfreeze !== null) {
-    if ('groups' in unfreeze) return namedGroups(unfreeze.groups, names);
+    if ('groups' in unfreeze) return namedGroups(unfreeze.groups, groups);
     if ('share' in unfreeze) return lastShare(stage, unfreeze.share, base);
   }
-  return learningGroups(unfreeze, names);
+  return learningGroups(unfreeze, groups);
 }
 
-function namedGroups(wanted: readonly string[], names: readonly string[]): boolean[] {
+function namedGroups(wanted: readonly string[], groups: readonly FreezableGroup[]): boolean[] {
+  const names = groups.map(({ name }) => name);
   const unknown = wanted.find((name) => !names.includes(name));
   if (unknown !== undefined) throw unknownName('layer group', unknown, names);
-  return names.map((name) => wanted.includes(name));
+  const learns = names.map((name) => wanted.includes(name));
+  checkMayLearn(learns, groups);
+  return learns;
 }
 
-function lastShare(stage: Stage, share: number, { groups }: Base): boolean[] {
+function lastShare(stage: Stage, share: number, { groups, parts }: Base): boolean[] {
   if (!(share > 0 && share <= 1)) throw badStage(stage, `unfreezes a share of ${share}.\n  Expected: a number above 0, up to 1`);
-  const withWeights = groups.flatMap((group, index) => (group.parameters > 0 ? [index] : []));
+  const able = lastLearning(parts.built.groups);
+  const withWeights = groups.flatMap((group, index) => (able[index]! && group.parameters > 0 ? [index] : []));
   const first = withWeights[withWeights.length - Math.ceil(share * withWeights.length)] ?? groups.length;
-  return groups.map((_, index) => index >= first);
+  return able.map((mayLearn, index) => mayLearn && index >= first);
 }
 
 const optimizerName = ({ optimizer = 'adamw' }: FineTuneOptions): OptimizerName =>
@@ -172,8 +177,12 @@ function phaseOf(stage: Stage, isLast: boolean, facts: PhaseFacts): PhasePlan {
   };
 }
 
-/** A strategy with every number in its place. Stages of the head alone are left out where `headEpochs` is 0. */
+/**
+ * A strategy with every number in its place. Stages of the head alone are left out where `headEpochs` is 0.
+ * @throws TransferKitError `bad-option` for a stage that makes no sense, or an option that no stage heeds; `unknown-name`
+ */
 export function phasesFor(strategy: Strategy, facts: PhaseFacts): PhasePlan[] {
   const phases = strategy.stages.map((stage, index) => phaseOf(stage, index === strategy.stages.length - 1, facts));
+  checkStages(strategy, phases, facts.options);
   return phases.filter((phase, index) => phase.epochs > 0 || index === phases.length - 1);
 }

@@ -46,8 +46,10 @@ const optimizerNames = { adamw: 'AdamW', sgd: 'SGD', lion: 'Lion', adafactor: 'A
 
 function cacheWords(
   { phases, views, cacheBytes, augment }: Omit<TrainingPlan, 'decisions' | 'describe'>,
-  names: readonly string[],
+  { base, head }: PlanFacts,
 ): string {
+  if (head.corrupt !== undefined) return `the head "${head.name}" changes its inputs anew each time, so the whole base runs at every step`;
+  const names = base.groups.map((group) => group.name);
   const first = Math.min(...phases.map(({ firstGroup }) => firstGroup));
   if (first === 0) return 'the whole base learns at some point, so it runs at every step of that stage';
   const cut =
@@ -91,14 +93,14 @@ export function decisionsFor(plan: Omit<TrainingPlan, 'decisions' | 'describe'>,
     ...(facts.baseReason === undefined ? [] : [facts.baseReason]),
     `${plural(facts.train, 'training example')}, ${plural(facts.validation, 'validation example')}: ${facts.validationReason}`,
     strategyReason,
-    cacheWords(plan, names),
+    cacheWords(plan, facts),
     ...phases.map((phase) => phaseWords(phase, plan, names)),
   ];
   if (phases.some(({ learns }) => learns.includes(true)))
     words.push(
       plan.normalization === 'inference'
         ? 'normalisation keeps the statistics of the checkpoint'
-        : 'normalisation of learning groups uses and updates batch statistics',
+        : 'normalisation of learning groups uses and updates batch statistics: those of each part, where a batch does not fit into memory and is computed in parts',
     );
   if (phases.length > 1) words.push('the head is trained first, so that its random start does not damage the pretrained layers');
   if (phases.some(({ solve }) => solve === null))
@@ -108,5 +110,7 @@ export function decisionsFor(plan: Omit<TrainingPlan, 'decisions' | 'describe'>,
         : `stops a phase after ${plural(earlyStopping.patience, 'epoch')} without a better validation ${earlyStopping.monitor}, and restores the best weights`,
     );
   if (facts.adapterWords !== undefined) words.push(`adapter: ${facts.adapterWords}`);
+  if (facts.head.corrupt !== undefined && (facts.options.workers ?? 0) > 0)
+    words.push('workers are not started: what the head changes is drawn in this thread, and nothing is computed ahead');
   return [...words, ...extras(plan)];
 }

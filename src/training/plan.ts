@@ -1,5 +1,7 @@
 import type { AdapterRecipe } from '../adapters/recipe.js';
 import type { Base, FreezeState } from '../base.js';
+import { TransferKitError } from '../errors.js';
+import type { AnyHead } from '../heads/head.js';
 import { checkAugmentation } from '../inputs/augment/check-augmentation.js';
 import type { InputAugmentation, MixAugmentation } from '../inputs/augment/recipe.js';
 import type { ChosenStrategy } from './choose-strategy.js';
@@ -49,6 +51,7 @@ export interface TrainingPlan {
 /** What the plan is made from. */
 export interface PlanFacts {
   readonly base: Base;
+  readonly head: AnyHead;
   readonly options: FineTuneOptions;
   readonly chosen: ChosenStrategy;
   readonly train: number;
@@ -76,15 +79,28 @@ function stoppingFor({ options, validation }: PlanFacts): TrainingPlan['earlySto
   return { patience: options.earlyStopping?.patience ?? 5, monitor: options.earlyStopping?.monitor ?? 'loss' };
 }
 
-/** Views are cached where a frozen part is computed ahead. */
-function viewsFor({ augment, views }: FineTuneOptions, phases: readonly PhasePlan[]): number {
-  if (augment === undefined || phases.every(({ firstGroup }) => firstGroup === 0)) return 0;
-  return views ?? defaultViews;
+/** Views are kept where a frozen part is computed ahead. */
+function viewsFor({ options: { augment, views }, head }: PlanFacts, phases: readonly PhasePlan[]): number {
+  const anew = head.corrupt !== undefined;
+  if (!anew && phases.some(({ firstGroup }) => firstGroup > 0)) return augment === undefined ? 0 : (views ?? defaultViews);
+  if (views === undefined) return 0;
+  const why = anew ? `the head "${head.name}" changes its inputs anew each time` : 'the whole base learns in every stage';
+  throw new TransferKitError(
+    'bad-option',
+    `views are augmented examples whose features are computed once and kept, and here none are: ${why}.
+  Expected: no views, so that each epoch draws fresh ones
+  Received: views ${views}
+  Fix: leave views out${anew ? '' : ', or freeze the first groups, for example unfreeze: { last: 2 }'}.`,
+    { details: { option: 'views' } },
+  );
 }
 
 const decayOf = ({ ema }: FineTuneOptions): number | null => (ema === true ? 0.999 : ema === undefined || ema === false ? null : ema);
 
-/** Makes the plan of a run from the data's size, the base and the options. */
+/**
+ * Makes the plan of a run from the data's size, the base and the options.
+ * @throws TransferKitError `bad-option` for what contradicts the strategy, or would be ignored by it; `unknown-name`
+ */
 export function makePlan(facts: PlanFacts): TrainingPlan {
   const { options } = facts;
   const { strategy, reason } = facts.chosen;
@@ -103,7 +119,7 @@ export function makePlan(facts: PlanFacts): TrainingPlan {
     adapter: facts.adapter ?? null,
     augment: options.augment === undefined ? null : checkAugmentation(options.augment, facts.base.modality),
     mix: options.mix === undefined ? null : checkMix(options.mix),
-    views: viewsFor(options, phases),
+    views: viewsFor(facts, phases),
     sampling: options.sampling ?? 'shuffled',
     labelSmoothing: options.labelSmoothing ?? 0,
     focalGamma: options.focalGamma ?? 0,

@@ -101,6 +101,8 @@ async function runPhase(run: Run, { index, results, stores, inside }: PhaseStart
   };
   emit(phaseEvent(context, inside));
   const result = phase.solve === null ? await trainPhase(context, inside) : await solveHead(context, phase.solve);
+  // One that moves step by step has written down where it stood; a solver goes on from its start.
+  if (result.ended === 'aborted' && phase.solve !== null) await checkpoints?.step({ results }, { now: true });
   const named = { name: phase.name, ...result };
   if (result.ended !== 'aborted' && index + 1 < plan.phases.length) await checkpoints?.step({ results: [...results, named] });
   return result;

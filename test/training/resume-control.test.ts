@@ -56,6 +56,57 @@ describe('a checkpoint of a run that was aborted', () => {
     expect(readdirSync(checkpoint.directory)).toContain('final');
   });
 
+  /** When the run is aborted, told by one of its events, and what it leaves to be done. */
+  const endings: readonly [string, (event: TrainingEvent) => boolean, number][] = [
+    ["the head's second epoch", (event) => event.type === 'epoch' && event.record.phase === 'head' && event.record.epoch === 2, 8],
+    ["the head's last epoch", (event) => event.type === 'epoch' && event.record.phase === 'head' && event.record.epoch === 3, 6],
+    ['the very last epoch', (event) => event.type === 'epoch' && event.record.phase === 'fine-tune' && event.record.epoch === 3, 0],
+  ];
+  const kinds = [
+    ['', {}],
+    [', with averages and early stopping', { validation: 0.25, ema: 0.9, averageBest: 2, accumulate: 3, earlyStopping: { patience: 9 } }],
+  ] as const;
+  test.each(kinds.flatMap(([words, more]) => endings.map(([when, isEnd, left]) => [when, words, isEnd, left, more] as const)))(
+    'is written at the end of %s, though none was due%s',
+    async (_when, _words, isEnd, left, more) => {
+      const expected = await trained(more);
+      const checkpoint = { directory: join(temporary(), 'run'), everySteps: 1000 };
+      const control = new TrainingControl();
+      const seen: TrainingEvent[] = [];
+      const onEvent = (event: TrainingEvent): void => {
+        seen.push(event);
+        if (isEnd(event)) control.abort();
+      };
+      const aborted = await trained({ ...more, checkpoint, control, onEvent });
+      expect(aborted.history.ended).toBe('aborted');
+      expect(seen.map(({ type }) => type).slice(-3)).toEqual(['epoch', 'checkpoint', 'end']);
+      expect(seen.filter(({ type }) => type === 'checkpoint')).toHaveLength(1);
+      const continued = await trained({ ...more, checkpoint });
+      const steps = continued.events.filter(({ type }) => type === 'step');
+      expect(steps).toHaveLength(left);
+      expect(continued.history.ended).toBe('completed');
+      expect(continued.losses).toEqual(expected.losses);
+      expect(continued.weights).toEqual(expected.weights);
+    },
+  );
+
+  test('is written where a head that is fitted at once is aborted, behind a stage that had ended', async () => {
+    const stages = [
+      { name: 'steps', unfreeze: { last: 1 }, epochs: 2 },
+      { name: 'probe', unfreeze: 'none', solve: 'logistic-regression' },
+    ] as const;
+    const more = { unfreeze: undefined, headEpochs: undefined, epochs: undefined, strategy: { name: 'mine', stages } };
+    const expected = await trained(more);
+    const checkpoint = { directory: join(temporary(), 'run'), everySteps: 1000 };
+    const control = new TrainingControl();
+    const onEvent = (event: TrainingEvent): void => void (event.type === 'phase' && event.phase === 'probe' && control.abort());
+    expect((await trained({ ...more, checkpoint, control, onEvent })).history.ended).toBe('aborted');
+    const continued = await trained({ ...more, checkpoint });
+    expect(continued.events.map(({ type }) => type)).not.toContain('step');
+    expect(continued.losses).toEqual(expected.losses);
+    expect(continued.weights).toEqual(expected.weights);
+  });
+
   test('is started over where that is wanted', async () => {
     const directory = join(temporary(), 'run');
     await trained({ checkpoint: directory });
