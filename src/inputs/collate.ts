@@ -1,4 +1,6 @@
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
+import { tensorFrom } from '../engines/host-tensor.js';
+import type { HostTensor } from '../engines/engine.js';
 import type { EncodedArray } from './input.js';
 
 /** The largest size of each axis over arrays of one rank. */
@@ -25,10 +27,10 @@ function place(source: EncodedArray, target: Float32Array | Int32Array, targetSh
 }
 
 /**
- * Puts the arrays of several examples into one batch tensor: [batch, ...shape]. Where sizes differ, each is padded at the end
- * to the largest. int32 arrays give an int32 tensor, float32 arrays a float32 tensor.
+ * Puts the arrays of several examples into one: [batch, ...shape]. Where sizes differ, each is padded at the end to the largest.
+ * int32 arrays give int32, float32 arrays float32.
  */
-export function collate(arrays: readonly EncodedArray[], padding = 0): tf.Tensor {
+export function collateArrays(arrays: readonly EncodedArray[], padding = 0): HostTensor {
   const shape = commonShape(arrays);
   const size = shape.reduce((product, length) => product * length, 1);
   const integers = arrays[0]!.values instanceof Int32Array;
@@ -38,13 +40,21 @@ export function collate(arrays: readonly EncodedArray[], padding = 0): tf.Tensor
     if (array.values.length === size) values.set(array.values, index * size);
     else place(array, values, shape, index * size);
   });
-  return tf.tensor(values, [arrays.length, ...shape], integers ? 'int32' : 'float32');
+  return { type: integers ? 'int32' : 'float32', shape: [arrays.length, ...shape], values };
 }
 
-/** Takes a batch tensor apart again: one array per example, in memory of its own. */
+/** `collateArrays` as a tensor. Caller disposes. */
+export const collate = (arrays: readonly EncodedArray[], padding = 0): tf.Tensor => tensorFrom(collateArrays(arrays, padding));
+
+/** Takes a batch apart again: one array per example, in memory of its own. */
+export function uncollateArrays({ shape: [count = 0, ...shape], values, type }: HostTensor): EncodedArray[] {
+  const numbers = type === 'bool' ? Int32Array.from(values) : (values as Float32Array | Int32Array);
+  const size = numbers.length / Math.max(1, count);
+  return Array.from({ length: count }, (_, index) => ({ shape, values: numbers.slice(index * size, (index + 1) * size) }));
+}
+
+/** The same of a tensor, which is left as it is. */
 export async function uncollate(tensor: tf.Tensor): Promise<EncodedArray[]> {
-  const [count = 0, ...shape] = tensor.shape;
-  const values = (await tensor.data()) as Float32Array | Int32Array;
-  const size = values.length / Math.max(1, count);
-  return Array.from({ length: count }, (_, index) => ({ shape, values: values.slice(index * size, (index + 1) * size) }));
+  const { shape, dtype } = tensor;
+  return uncollateArrays({ shape, type: dtype as HostTensor['type'], values: await tensor.data<'float32'>() });
 }

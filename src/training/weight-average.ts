@@ -1,4 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { eager } from '../engines/eager.js';
+import type { CompiledFunction, Engine, TensorFunction } from '../engines/engine.js';
 import { TransferKitError } from '../errors.js';
 import type { NamedVariable } from './weight-set.js';
 
@@ -16,32 +18,56 @@ export interface AverageState {
  */
 export class MovingAverage {
   #updates = 0;
-  #averages: tf.Tensor[];
+  readonly #averages: tf.Variable[];
+  readonly #move: CompiledFunction;
   /** The weights of training, while the averages stand in their place. */
   #live: tf.Tensor[] | undefined;
 
   constructor(
     readonly weights: readonly NamedVariable[],
     readonly decay: number,
+    private readonly engine: Engine = eager,
   ) {
-    this.#averages = weights.map(({ variable }) => tf.keep(tf.clone(variable)));
+    this.#averages = weights.map(({ variable }) => tf.tidy(() => tf.variable(tf.clone(variable), false)));
+    this.#move = engine.compile(this.#moveFunction());
+  }
+
+  /** What an update does: every average goes a share of its way to the weight. */
+  #moveFunction(): TensorFunction {
+    const averages = this.weights.map(({ name }, index) => ({ name: `average/${name}`, variable: this.#averages[index]! }));
+    return {
+      name: 'moving average',
+      inputs: [{ name: 'share', type: 'float32', shape: [] }],
+      outputs: [],
+      compute: ([share]) => {
+        this.weights.forEach(({ variable }, index) => {
+          const average = this.#averages[index]!;
+          tf.tidy(() => average.assign(tf.add(average, tf.mul(tf.sub(variable, average), share!))));
+        });
+        return [];
+      },
+      constants: () => [],
+      state: [...this.weights, ...averages],
+    };
   }
 
   /** Takes the weights as they stand into the average. Call after each move of the weights. */
-  update(): void {
+  async update(): Promise<void> {
     this.swapOut();
     const decay = Math.min(this.decay, (1 + this.#updates) / (10 + this.#updates));
     this.#updates++;
-    const before = this.#averages;
-    this.#averages = tf.tidy(() =>
-      this.weights.map(({ variable }, index) => tf.keep(tf.add(before[index]!, tf.mul(tf.sub(variable, before[index]!), 1 - decay)))),
-    );
-    tf.dispose(before);
+    await this.#move.run([{ type: 'float32', shape: [], values: Float32Array.of(1 - decay) }]);
+  }
+
+  /** Puts what the engine keeps elsewhere into the variables. */
+  #settle(): void {
+    this.engine.settle([...this.weights.map(({ variable }) => variable), ...this.#averages]);
   }
 
   /** Puts the averages in the place of the weights, to be judged or saved. Once is enough. */
   swapIn(): void {
     if (this.#live !== undefined) return;
+    this.#settle();
     this.#live = this.weights.map(({ variable }) => tf.keep(tf.clone(variable)));
     this.weights.forEach(({ variable }, index) => variable.assign(this.#averages[index]!));
   }
@@ -59,6 +85,7 @@ export class MovingAverage {
 
   /** What the next update depends on. The tensors stay this average's: read them before its next update. */
   state(): AverageState {
+    this.#settle();
     return { updates: this.#updates, tensors: new Map(this.weights.map(({ name }, index) => [name, this.#averages[index]!])) };
   }
 
@@ -76,15 +103,14 @@ export class MovingAverage {
           '  Fix: continue with the layers that the state was taken with.',
         { details: { weights: wrong } },
       );
-    const copies = this.weights.map(({ name }) => tf.keep(tf.clone(tensors.get(name)!)));
     this.swapOut();
-    tf.dispose(this.#averages);
-    this.#averages = copies;
+    this.weights.forEach(({ name }, index) => tf.tidy(() => this.#averages[index]!.assign(tf.clone(tensors.get(name)!))));
     this.#updates = updates;
   }
 
   /** Frees the averages. The weights stay as they are, also while the averages stand in their place. Idempotent. */
   dispose(): void {
+    this.#move.dispose();
     tf.dispose(this.#averages);
     this.#forgetLive();
   }

@@ -46,11 +46,10 @@ describe('every optimiser takes the steps of its reference', () => {
         let weight: tf.Tensor = tf.tensor(start);
         let slots: Slots = rule.slots(weight);
         settings.forEach((setting, index) => {
-          ({ weight, slots } = rule.update(weight, slots, tf.tensor(golden.gradients[index]![name]!), {
-            ...setting,
-            decay,
-            step: index + 1,
-          }));
+          const factors = rule.factors({ ...setting, step: index + 1 }).map((factor) => tf.scalar(factor));
+          const updated = rule.update(weight, slots, tf.tensor(golden.gradients[index]![name]!), factors);
+          weight = tf.sub(tf.mul(weight, 1 - setting.rate * decay), updated.move);
+          slots = updated.slots;
           const wanted = expected[index + 1];
           if (wanted !== undefined) expect(distance(weight, wanted[name]!), `${name} after step ${index + 1}`).toBeLessThan(1e-6);
         });

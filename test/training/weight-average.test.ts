@@ -14,20 +14,20 @@ const read = (tensor: tf.Tensor): number[] => [...tensor.dataSync()];
 function moving(decay: number) {
   const weight = variable([1, -1]);
   const average = new MovingAverage([{ name: 'head/kernel', variable: weight }], decay);
-  const move = (values: number[]): void => {
+  const move = async (values: number[]): Promise<void> => {
     tf.tidy(() => weight.assign(tf.tensor1d(values)));
-    average.update();
+    await average.update();
   };
   const dispose = (): void => [average, weight].forEach((thing) => thing.dispose());
   return { weight, average, move, dispose };
 }
 
 describe('the moving average', () => {
-  test('forgets the start fast, then keeps by the decay', () => {
+  test('forgets the start fast, then keeps by the decay', async () => {
     const { average, move, dispose } = moving(0.5);
     let wanted = 1;
     for (let update = 0; update < 30; update++) {
-      move([update, 0]);
+      await move([update, 0]);
       const decay = Math.min(0.5, (1 + update) / (10 + update));
       wanted = decay * wanted + (1 - decay) * update;
       expect(read(average.state().tensors.get('head/kernel')!)[0]).toBeCloseTo(wanted, 4);
@@ -36,9 +36,9 @@ describe('the moving average', () => {
     dispose();
   });
 
-  test('swaps in and out to the bit, as often as asked', () => {
+  test('swaps in and out to the bit, as often as asked', async () => {
     const { weight, average, move, dispose } = moving(0.9);
-    move([0.1, 0.7]);
+    await move([0.1, 0.7]);
     const live = read(weight);
     const mean = read(average.state().tensors.get('head/kernel')!);
     average.swapOut();
@@ -53,28 +53,28 @@ describe('the moving average', () => {
     dispose();
   });
 
-  test('an update while the averages stand in goes by the weights of training', () => {
+  test('an update while the averages stand in goes by the weights of training', async () => {
     const { weight, average, dispose } = moving(0.9);
     tf.tidy(() => weight.assign(tf.tensor1d([5, 5])));
     average.swapIn();
     expect(read(weight)).toEqual([1, -1]);
-    average.update();
+    await average.update();
     expect(read(weight)).toEqual([5, 5]);
     expect(read(average.state().tensors.get('head/kernel')!)[0]).toBeCloseTo(0.1 * 1 + 0.9 * 5, 5);
     dispose();
   });
 
-  test('goes on after restoring to the bit', () => {
+  test('goes on after restoring to the bit', async () => {
     const [one, two] = [moving(0.9), moving(0.9)];
-    for (let update = 0; update < 5; update++) one.move([update / 3, update / 7]);
+    for (let update = 0; update < 5; update++) await one.move([update / 3, update / 7]);
     const { updates, tensors } = one.average.state();
     const saved = new Map([...tensors].map(([name, tensor]) => [name, tf.tensor(tensor.dataSync(), tensor.shape)]));
-    two.move([9, 9]);
+    await two.move([9, 9]);
     two.average.swapIn();
     two.average.restore({ updates, tensors: saved });
     expect(read(two.weight)).toEqual([9, 9]);
     tf.dispose([...saved.values()]);
-    for (let update = 5; update < 9; update++) [one, two].forEach(({ move }) => move([update / 3, update / 7]));
+    for (let update = 5; update < 9; update++) for (const { move } of [one, two]) await move([update / 3, update / 7]);
     const [first, second] = [one, two].map(({ average }) => read(average.state().tensors.get('head/kernel')!));
     expect(second).toEqual(first);
     [one, two].forEach(({ dispose }) => dispose());
@@ -92,9 +92,9 @@ describe('the moving average', () => {
   });
 
   test('leaks nothing', async () => {
-    await expectNoLeaks(() => {
+    await expectNoLeaks(async () => {
       const { average, move, dispose } = moving(0.9);
-      for (let update = 0; update < 5; update++) move([update, update]);
+      for (let update = 0; update < 5; update++) await move([update, update]);
       average.swapIn();
       average.restore(average.state());
       average.swapIn();

@@ -1,19 +1,21 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { decayed } from './decayed.js';
 import type { RecipeOf, Slots, UpdateRule } from './update-rule.js';
 
 /** Root of the mean square, as a scalar. */
 const rootMeanSquare = (tensor: tf.Tensor): tf.Tensor => tf.sqrt(tf.mean(tf.square(tensor)));
 
-const blend = (before: tf.Tensor, now: tf.Tensor, share: number): tf.Tensor => tf.add(tf.mul(before, 1 - share), tf.mul(now, share));
+/** Shares of what was and of what is new: two scalars that add up to 1. */
+type Shares = readonly [before: tf.Tensor, now: tf.Tensor];
+
+const blend = (before: tf.Tensor, now: tf.Tensor, [old, fresh]: Shares): tf.Tensor => tf.add(tf.mul(before, old), tf.mul(now, fresh));
 
 /** Averages of the squared gradient: per row and per column of the last two axes, or per entry of a vector. */
-function average(before: Slots, gradient: tf.Tensor, share: number): Slots {
+function average(before: Slots, gradient: tf.Tensor, shares: Shares): Slots {
   const square = tf.square(gradient);
-  if (before['square'] !== undefined) return { square: blend(before['square'], square, share) };
+  if (before['square'] !== undefined) return { square: blend(before['square'], square, shares) };
   return {
-    rows: blend(before['rows']!, tf.mean(square, -1, true), share), // [..., rows, 1]
-    columns: blend(before['columns']!, tf.mean(square, -2, true), share), // [..., 1, columns]
+    rows: blend(before['rows']!, tf.mean(square, -1, true), shares), // [..., rows, 1]
+    columns: blend(before['columns']!, tf.mean(square, -2, true), shares), // [..., 1, columns]
   };
 }
 
@@ -37,13 +39,16 @@ export function adafactor(recipe: RecipeOf<'adafactor'>): UpdateRule {
       if (rank < 2) return { square: tf.zeros(shape) };
       return { rows: tf.zeros(without(shape, rank - 1)), columns: tf.zeros(without(shape, rank - 2)) };
     },
-    update(weight, before, gradient, settings) {
-      const { rate, step } = settings;
-      const slots = average(before, gradient, step ** beta2Decay);
+    factors({ rate, step }) {
+      const share = step ** beta2Decay;
+      return [1 - share, share, Math.min(rate, step ** -0.5)];
+    },
+    update(weight, before, gradient, [old, fresh, rate]) {
+      const slots = average(before, gradient, [old!, fresh!]);
       const direction = tf.mul(gradient, tf.rsqrt(tf.maximum(estimate(slots, epsilon1), epsilon1 ** 2)));
-      const size = tf.mul(tf.maximum(rootMeanSquare(weight), epsilon2), Math.min(rate, step ** -0.5));
+      const size = tf.mul(tf.maximum(rootMeanSquare(weight), epsilon2), rate!);
       const excess = tf.maximum(tf.div(rootMeanSquare(direction), clip), 1);
-      return { weight: tf.sub(decayed(weight, settings), tf.mul(direction, tf.div(size, excess))), slots };
+      return { move: tf.mul(direction, tf.div(size, excess)), slots };
     },
   };
 }

@@ -1,5 +1,4 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { decayed } from './decayed.js';
 import type { RecipeOf, UpdateRule } from './update-rule.js';
 
 /**
@@ -10,12 +9,12 @@ import type { RecipeOf, UpdateRule } from './update-rule.js';
 export function lion({ beta1 = 0.9, beta2 = 0.99 }: RecipeOf<'lion'>): UpdateRule {
   return {
     slots: (weight) => ({ mean: tf.zerosLike(weight) }),
-    update(weight, slots, gradient, settings) {
-      const { rate, momentum = beta1 } = settings;
+    factors: ({ rate, momentum = beta1 }) => [rate, momentum, 1 - momentum],
+    update(_weight, slots, gradient, [rate, momentum, share]) {
       const before = slots['mean']!;
-      const direction = tf.sign(tf.add(tf.mul(before, momentum), tf.mul(gradient, 1 - momentum)));
+      const direction = tf.sign(tf.add(tf.mul(before, momentum!), tf.mul(gradient, share!)));
       const mean = tf.add(tf.mul(before, beta2), tf.mul(gradient, 1 - beta2));
-      return { weight: tf.sub(decayed(weight, settings), tf.mul(direction, rate)), slots: { mean } };
+      return { move: tf.mul(direction, rate!), slots: { mean } };
     },
   };
 }

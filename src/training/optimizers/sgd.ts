@@ -1,5 +1,4 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { decayed } from './decayed.js';
 import type { RecipeOf, UpdateRule } from './update-rule.js';
 
 /**
@@ -10,11 +9,11 @@ import type { RecipeOf, UpdateRule } from './update-rule.js';
 export function sgd({ momentum: usual = 0.9, nesterov = false }: RecipeOf<'sgd'>): UpdateRule {
   return {
     slots: (weight) => ({ velocity: tf.zerosLike(weight) }),
-    update(weight, slots, gradient, settings) {
-      const { rate, momentum = usual } = settings;
-      const velocity = tf.add(tf.mul(slots['velocity']!, momentum), gradient);
-      const direction = nesterov ? tf.add(gradient, tf.mul(velocity, momentum)) : velocity;
-      return { weight: tf.sub(decayed(weight, settings), tf.mul(direction, rate)), slots: { velocity } };
+    factors: ({ rate, momentum = usual }) => [rate, momentum],
+    update(_weight, slots, gradient, [rate, momentum]) {
+      const velocity = tf.add(tf.mul(slots['velocity']!, momentum!), gradient);
+      const direction = nesterov ? tf.add(gradient, tf.mul(velocity, momentum!)) : velocity;
+      return { move: tf.mul(direction, rate!), slots: { velocity } };
     },
   };
 }

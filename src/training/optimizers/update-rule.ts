@@ -18,26 +18,30 @@ export type Slots = Readonly<Record<string, tf.Tensor>>;
 export interface UpdateSettings {
   /** Learning rate of this step. */
   readonly rate: number;
-  /** Decoupled decay: the weight shrinks by `rate * decay` of itself each step. */
-  readonly decay: number;
   /** Number of this update, from 1. */
   readonly step: number;
   /** Takes the place of the rule's momentum (`beta1`) in this step; rules without momentum pass it over. */
   readonly momentum?: number | undefined;
 }
 
-/** A weight and its slots after an update. */
+/** How far a weight moves, and its slots after an update. */
 export interface Updated {
-  readonly weight: tf.Tensor;
+  /** What is taken from the weight. */
+  readonly move: tf.Tensor;
   readonly slots: Slots;
 }
 
-/** One optimiser. Both functions are called inside `tf.tidy`. */
+/** One optimiser. Its functions of tensors are called inside `tf.tidy`. */
 export interface UpdateRule {
   /** Slots of a weight that was never updated. */
   slots(weight: tf.Tensor): Slots;
-  /** One update. Disposes nothing. */
-  update(weight: tf.Tensor, slots: Slots, gradient: tf.Tensor, settings: UpdateSettings): Updated;
+  /** The numbers of one update that are the same for every entry of every weight. As many for each update. */
+  factors(settings: UpdateSettings): readonly number[];
+  /**
+   * One update. Disposes nothing.
+   * @param factors scalars of what `factors` gives: tensors, so that a recorded update can be run with others
+   */
+  update(weight: tf.Tensor, slots: Slots, gradient: tf.Tensor, factors: readonly tf.Tensor[]): Updated;
 }
 
 /** The recipe of one optimiser. */
