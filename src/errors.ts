@@ -13,6 +13,7 @@ export type TransferKitErrorCode =
   | 'not-found' // a file, folder, repository or revision does not exist
   | 'nothing-to-train' // every weight is frozen
   | 'offline' // the network is needed and `offline` forbids it
+  | 'out-of-memory' // what is to be computed does not fit into the memory of the backend
   | 'storage' // a disk or cache is full, read-only or refuses to be written
   | 'too-large' // an input is over a stated cap
   | 'unauthorized' // a server asks for a token, or refuses the one it got

@@ -62,8 +62,7 @@ export async function fewShot(
   data: Dataset | string,
   options: FewShotOptions & LoadOptions = {},
 ): Promise<FewShot<AnyModel>> {
-  const { load, rest } = splitLoadOptions(options);
-  const settings: FewShotOptions = { ...rest, ...(options.signal && { signal: options.signal }) };
+  const { load, rest: settings } = splitLoadOptions(options);
   checkFewShotOptions(settings);
   const { base, model: given, examples, loaded } = await baseAndData(start, data, load);
   try {
@@ -152,7 +151,7 @@ async function tuneBase(
       validation: 0,
       earlyStopping: false,
       epochs: plan.epochs,
-      ...inParts(plan.batchSize),
+      batchSize: plan.batchSize,
       learningRate: plan.learningRate,
       weightDecay: 0.01,
       schedule: { kind: 'linear', warmup: 0.1 },
@@ -167,7 +166,3 @@ async function tuneBase(
     model.dispose();
   }
 }
-
-/** The pairs of a step in two halves whose gradients are averaged: the same move, at half the memory, which long texts need. */
-const inParts = (batchSize: number): { readonly batchSize: number; readonly accumulate: number } =>
-  batchSize % 2 === 0 ? { batchSize: batchSize / 2, accumulate: 2 } : { batchSize, accumulate: 1 };

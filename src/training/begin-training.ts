@@ -18,8 +18,7 @@ export interface TrainingStart {
 /** Which groups learn in this run, and how normalisation behaves. */
 function freezeFor(model: AnyModel, options: FineTuneOptions): FreezeState {
   const { freeze, parts } = model.base;
-  const names = parts.built.groups.map((group) => group.name);
-  const learns = options.unfreeze === undefined ? freeze.learns : learningGroups(options.unfreeze, names);
+  const learns = options.unfreeze === undefined ? freeze.learns : learningGroups(options.unfreeze, parts.built.groups);
   return { learns, normalization: options.normalization ?? freeze.normalization };
 }
 

@@ -12,7 +12,6 @@ import { SmoothedLoss, type RateCurve } from './learning-rate-suggestions.js';
 import { Optimizer } from './optimizer.js';
 import type { OptimizerRecipe } from './optimizer-recipe.js';
 import type { FeatureCacheOptions } from './options.js';
-import type { TrainingPlan } from './plan.js';
 import { StepFunction } from './step.js';
 import { changingWeights, learningWeights, takeSnapshot, type AnyModel } from './weight-set.js';
 
@@ -57,8 +56,7 @@ export async function learningRateRange(model: AnyModel, data: Dataset, test: Ra
     checkLearns(model, parts);
     return await withStore(model, data, test, async (store, batchSize) => {
       // The head is adapted as in a training with one phase.
-      const plan = { phases: [{ learns: freeze.learns }], normalization: freeze.normalization, seed } as unknown as TrainingPlan;
-      await adaptHead(model, store, plan);
+      await adaptHead(model, store, { phases: [{ learns: freeze.learns }], normalization: freeze.normalization, seed });
       return climb(model, store, batchSize, test);
     });
   } finally {
@@ -165,6 +163,8 @@ class RangeTrainer {
   }
 
   dispose(): void {
+    this.#step.settle();
+    this.#step.dispose();
     this.#optimizer.dispose();
   }
 }

@@ -4,12 +4,13 @@ import { TransferKitError } from '../errors.js';
 import { unknownName } from '../common/nearest-name.js';
 import { createRandom, type Random } from '../common/random.js';
 import { Averages } from './averages.js';
-import { balancedBatches, orderedBatches, shuffledBatches } from './batches.js';
+import { balancedBatches, shuffledBatches } from './batches.js';
 import { BestEpochs } from './best-epochs.js';
 import { waitWhilePaused, type TrainingControl } from './control.js';
 import type { FeatureStore } from './feature-store.js';
 import type { UntimedEvent } from './events.js';
 import type { EpochRecord } from './history.js';
+import { judge } from './judge.js';
 import { Optimizer, type StepRates } from './optimizer.js';
 import type { CheckpointMoment } from './run-checkpoints.js';
 import type { PhaseState } from './phase-state.js';
@@ -53,6 +54,19 @@ function diverged(phase: PhasePlan, epoch: number, step: number, factor: number,
   return new TransferKitError('diverged', message, { details: { phase: phase.name, epoch, step, rates: phase.rates, loss } });
 }
 
+/** Copies of the learning weights that a phase keeps at most: two slots, sums of gradients, weights before the step, averages, the best. */
+const keptCopies = ({ accumulate, ema, averageBest }: TrainingPlan): number =>
+  4 + (accumulate > 1 ? 1 : 0) + (ema === null ? 0 : 2) + averageBest;
+
+function inPartsWarning({ phase, plan }: PhaseContext, examples: number, parts: number): string {
+  const normalization = plan.normalization === 'batch' && phase.learns.includes(true);
+  return (
+    `phase "${phase.name}": a batch of ${examples} examples does not fit into the memory of the backend and is computed in ${parts} parts; ` +
+    'the weights move as by the whole batch' +
+    (normalization ? ', but normalisation uses the statistics of each part.' : '.')
+  );
+}
+
 /**
  * Trains one phase and leaves the best weights in the model. It owns the optimiser and the snapshots of its run.
  *
@@ -74,12 +88,14 @@ export class PhaseRun {
   #batch = 0;
   /** Times the weights moved. */
   #updates = 0;
+  #toldOfParts = false;
 
   constructor(private readonly context: PhaseContext) {
     const { model, plan, phase, train } = context;
     this.#random = createRandom(plan.seed).fork(phase.name);
     const loss = { labelSmoothing: plan.labelSmoothing, focalGamma: plan.focalGamma };
-    this.#step = new StepFunction(model, { firstGroup: train.firstGroup, loss, mix: plan.mix, adapter: phase.adapter });
+    const { firstGroup } = train;
+    this.#step = new StepFunction(model, { firstGroup, loss, mix: plan.mix, adapter: phase.adapter, keptCopies: keptCopies(plan) });
     this.#optimizer = new Optimizer(learningWeights(model, phase), {
       recipe: plan.optimizer,
       gradientClip: plan.gradientClip,
@@ -88,7 +104,7 @@ export class PhaseRun {
     this.#names = ['loss', ...Object.keys(model.head.metrics)];
     if (!this.#names.includes(this.#watched)) throw unknownName('figure to monitor', this.#watched, this.#names);
     this.#weights = changingWeights(model, phase);
-    this.#average = plan.ema === null ? undefined : new MovingAverage(this.#weights, plan.ema);
+    this.#average = plan.ema === null ? undefined : new MovingAverage(this.#weights, plan.ema, model.base.engine);
     this.#best = new BestEpochs(this.#weights, plan.averageBest, this.#watched === 'loss');
     this.#averages = new Averages(this.#names);
   }
@@ -99,6 +115,7 @@ export class PhaseRun {
 
   /** What is needed to go on from here in another process. Tensors are those in use: they must be read at once. */
   state(): PhaseState {
+    this.#step.settle(this.#optimizer);
     const optimizer = this.#optimizer.state();
     const average = this.#average?.state();
     return {
@@ -130,8 +147,13 @@ export class PhaseRun {
   async run(): Promise<PhaseResult> {
     let aborted = false;
     try {
-      while (!aborted && !this.#finished()) aborted = !(await this.#runEpoch()) || this.context.control.signal.aborted;
+      while (!aborted && !this.#finished()) {
+        await this.#runEpoch();
+        aborted = this.context.control.signal.aborted;
+      }
+      if (aborted) await this.context.checkpoint(() => this.state(), { now: true });
     } catch (error) {
+      this.#step.settle();
       this.#best.restoreBest();
       throw error;
     }
@@ -150,12 +172,13 @@ export class PhaseRun {
   /** Which weights the model has at the end. */
   #settle(aborted: boolean): void {
     const { plan } = this.context;
+    this.#step.settle();
     if (aborted || plan.earlyStopping !== null || plan.averageBest > 1) this.#best.restoreBest();
     else this.#average?.swapIn();
   }
 
-  /** One pass over the data, then validation; false when aborted within. */
-  async #runEpoch(): Promise<boolean> {
+  /** One pass over the data, then validation; or as far as it comes before it is aborted. */
+  async #runEpoch(): Promise<void> {
     const { phase, control, emit } = this.context;
     const started = performance.now();
     const epoch = this.#epoch;
@@ -163,23 +186,19 @@ export class PhaseRun {
     while (this.#batch < batches.length) {
       await breathe();
       await waitWhilePaused(control, emit);
-      if (control.signal.aborted) {
-        await this.context.checkpoint(() => this.state(), { now: true });
-        return false;
-      }
+      if (control.signal.aborted) return;
       const batch = batches[this.#batch]!;
       this.#averages.add(await this.#trainBatch(batch, batches.length), batch.length);
       this.#batch++;
       this.#report(batches.length);
       await this.context.checkpoint(() => this.state(), {});
     }
-    if (this.#optimizer.flush(this.#rates(batches.length).rates)) this.#moved();
+    if (await this.#step.flush(this.#optimizer, this.#rates(batches.length).rates)) await this.#moved();
     const isBest = await this.#judge(started, batches.length);
     this.#epoch++;
     this.#batch = 0;
     this.#averages = new Averages(this.#names);
     if (epoch < phase.epochs) await this.context.checkpoint(() => this.state(), { best: isBest });
-    return true;
   }
 
   #batches(epoch: number): number[][] {
@@ -199,20 +218,23 @@ export class PhaseRun {
   }
 
   async #trainBatch(batch: readonly number[], batches: number): Promise<StepFigures> {
-    const { phase, train, exampleWeights } = this.context;
+    const { phase, train, exampleWeights, emit } = this.context;
     const { rates, factor } = this.#rates(batches);
     const weights = batch.map((index) => exampleWeights[index]!);
     const examples = await train.read(batch, this.#view());
     const random = this.#random.fork(`step ${this.#epoch} ${this.#batch}`);
     const figures = await this.#step.train(examples, weights, { optimizer: this.#optimizer, rates, random });
     if (!Number.isFinite(figures.loss)) throw diverged(phase, this.#epoch, this.#batch + 1, factor, figures.loss);
-    if (figures.moved) this.#moved();
+    if (figures.moved) await this.#moved();
+    if (figures.parts > 1 && !this.#toldOfParts)
+      emit({ type: 'warning', message: inPartsWarning(this.context, batch.length, figures.parts) });
+    this.#toldOfParts ||= figures.parts > 1;
     return figures;
   }
 
-  #moved(): void {
+  async #moved(): Promise<void> {
     this.#updates++;
-    this.#average?.update();
+    await this.#average?.update();
   }
 
   /** Settings of the next update. */
@@ -232,6 +254,7 @@ export class PhaseRun {
     let validation: Record<string, number> | undefined;
     try {
       validation = await this.#validate();
+      this.#step.settle();
       isBest = this.#best.add(this.#epoch, (validation ?? this.#averages.read())[this.#watched]!);
     } finally {
       this.#average?.swapOut();
@@ -257,15 +280,8 @@ export class PhaseRun {
   }
 
   async #validate(): Promise<Record<string, number> | undefined> {
-    const { validation } = this.context;
-    if (validation === undefined) return undefined;
-    const averages = new Averages(this.#names);
-    for (const batch of orderedBatches(validation.count, 32)) {
-      const examples = await validation.read(batch);
-      const ones = batch.map(() => 1);
-      averages.add(await this.#step.evaluate(examples, ones), batch.length);
-    }
-    return averages.read();
+    const { model, validation } = this.context;
+    return validation && (await judge(model, this.#step, validation));
   }
 
   #report(batches: number): void {
@@ -282,6 +298,7 @@ export class PhaseRun {
   }
 
   dispose(): void {
+    this.#step.dispose();
     this.#optimizer.dispose();
     this.#average?.dispose();
     this.#best.dispose();
