@@ -14,18 +14,32 @@ function distance(a: string, b: string): number {
   return previous[b.length]!;
 }
 
+/** Names with their distance from what was typed, the nearest first. Only their beginnings are compared: files may hold any length. */
+function ranked(typed: string, names: readonly string[]): { name: string; cost: number }[] {
+  const start = (name: string) => name.slice(0, 200).toLowerCase();
+  return names.map((name) => ({ name, cost: distance(start(typed), start(name)) })).sort((a, b) => a.cost - b.cost);
+}
+
 /** The valid name closest to what was typed, when it is close enough to be meant. */
 export function nearestName(typed: string, names: readonly string[]): string | undefined {
-  const ranked = names.map((name) => ({ name, cost: distance(typed.toLowerCase(), name.toLowerCase()) }));
-  const best = ranked.sort((a, b) => a.cost - b.cost)[0];
+  const best = ranked(typed, names)[0];
   return best !== undefined && best.cost <= Math.max(2, best.name.length / 3) ? best.name : undefined;
 }
 
-/** An `unknown-name` error that lists the valid names and the nearest one. */
+/** Most names that a message lists in full; of more, as a large graph has, the nearest are told. */
+const mostListed = 60;
+
+function listed(typed: string, names: readonly string[]): string {
+  if (names.length <= mostListed) return `Known: ${names.join(', ')}`;
+  const nearest = ranked(typed, names).slice(0, 20);
+  return `Known, the nearest 20 of ${names.length}: ${nearest.map(({ name }) => name.slice(0, 200)).join(', ')}`;
+}
+
+/** An `unknown-name` error that lists the valid names, or the nearest of many, and the one that may be meant. */
 export function unknownName(kind: string, typed: string, names: readonly string[]): TransferKitError {
   const nearest = nearestName(typed, names);
   const hint = nearest === undefined ? '' : ` Did you mean "${nearest}"?`;
-  return new TransferKitError('unknown-name', `there is no ${kind} "${typed}".${hint}\n  Known: ${names.join(', ')}`, {
+  return new TransferKitError('unknown-name', `there is no ${kind} "${typed}".${hint}\n  ${listed(typed, names)}`, {
     details: { kind, typed, names, nearest },
   });
 }

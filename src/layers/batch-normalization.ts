@@ -106,11 +106,18 @@ export class BatchNormalization extends layers.Layer {
     return tf.tidy(() => (keywords.training === true ? this.#byBatch(onlyInput(inputs)) : this.#byMovingStatistics(onlyInput(inputs))));
   }
 
-  #byMovingStatistics(values: tf.Tensor): tf.Tensor {
+  /**
+   * The normalisation by moving statistics as a product and a sum: y = x * factor + shift, float32 [channels] each. Caller disposes.
+   */
+  affine(): { factor: tf.Tensor; shift: tf.Tensor } {
     const inverse = tf.rsqrt(tf.add(this.#variance.read(), this.epsilon));
     const factor = this.#gamma === undefined ? inverse : tf.mul(this.#gamma.read(), inverse);
     const pulled = tf.mul(this.#mean.read(), factor);
-    const shift = this.#beta === undefined ? tf.neg(pulled) : tf.sub(this.#beta.read(), pulled);
+    return { factor, shift: this.#beta === undefined ? tf.neg(pulled) : tf.sub(this.#beta.read(), pulled) };
+  }
+
+  #byMovingStatistics(values: tf.Tensor): tf.Tensor {
+    const { factor, shift } = this.affine();
     return tf.add(tf.mul(values, factor), shift);
   }
 

@@ -1,21 +1,38 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { seededMask } from './seeded-mask.js';
 
-/**
- * A mask of inverted dropout: 0 with probability `rate`, else 1 / (1 - rate). Same seed, same mask, on every backend.
- * The generator (mulberry32) is written out here: a mask has millions of values, and a call each would cost more than the network.
- */
+/** The operation that makes a mask, so that a recorder sees where one is needed and with which seed. */
+export const keepMaskKernel = 'TransferKitKeepMask';
+
+/** What a mask is made of. */
+export interface KeepMaskAttributes {
+  readonly shape: readonly number[];
+  /** Share of the values that is dropped. */
+  readonly rate: number;
+  readonly seed: number;
+}
+
+/** Makes the operation known to the backend in use. */
+function ensureKernel(): void {
+  const backendName = tf.getBackend();
+  if (tf.getKernel(keepMaskKernel, backendName) != null) return;
+  tf.registerKernel({
+    kernelName: keepMaskKernel,
+    backendName,
+    kernelFunc: ({ attrs, backend }) => {
+      const { shape, rate, seed } = attrs as unknown as KeepMaskAttributes;
+      const kept = 1 / (1 - rate);
+      const mask = Float32Array.from(seededMask(tf.util.sizeFromShape([...shape]), rate, seed), (keep) => keep * kept);
+      const dataId = (backend as tf.KernelBackend).write(mask, [...shape], 'float32');
+      return { dataId, shape: [...shape], dtype: 'float32' };
+    },
+  });
+}
+
+/** A mask of inverted dropout: 0 with probability `rate`, else 1 / (1 - rate). Same seed, same mask, on every backend. */
 function keepMask(shape: number[], rate: number, seed: number): tf.Tensor {
-  const mask = new Float32Array(tf.util.sizeFromShape(shape));
-  const kept = 1 / (1 - rate);
-  const threshold = rate * 4294967296;
-  let state = seed >>> 0;
-  for (let index = 0; index < mask.length; index++) {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    if ((mixed ^ (mixed >>> 14)) >>> 0 >= threshold) mask[index] = kept;
-  }
-  return tf.tensor(mask, shape, 'float32');
+  ensureKernel();
+  return tf.engine().runKernel<tf.Tensor>(keepMaskKernel, {}, { shape, rate, seed });
 }
 
 /**

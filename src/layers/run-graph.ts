@@ -1,12 +1,16 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { SymbolicTensor, layers } from '@tensorflow/tfjs-layers';
+import { BatchNormalization } from './batch-normalization.js';
 import type { CallKeywords } from './call-keywords.js';
+import { normalizedConvolution, type NormalizedConvolution } from './normalized-convolution.js';
 
 /** Computes some layers in place of themselves: their own outputs with something learnt added. */
 export interface LayerAdapter {
   handles(layer: layers.Layer): boolean;
   /** What the layer gives, changed. */
   apply(layer: layers.Layer, inputs: readonly tf.Tensor[], keywords: CallKeywords): tf.Tensor;
+  /** Everything learnt that it uses. */
+  weights(): readonly tf.Tensor[];
 }
 
 /** How layers are called. */
@@ -33,10 +37,12 @@ interface Step {
   readonly outputs: readonly SymbolicTensor[];
   /** Tensors that nothing needs after this call. */
   readonly spent: readonly SymbolicTensor[];
+  /** The normalisation that alone needs what this call gives, and what both compute together. */
+  readonly normalized?: { readonly by: Omit<Step, 'normalized'>; readonly compute: NormalizedConvolution };
 }
 
 /** All tensors of the layer call that produced this one, in the order the layer returns them. */
-function siblings(tensor: SymbolicTensor): readonly SymbolicTensor[] {
+export function siblings(tensor: SymbolicTensor): readonly SymbolicTensor[] {
   return tensor.sourceLayer.inboundNodes[tensor.nodeIndex]?.outputTensors ?? [tensor];
 }
 
@@ -74,10 +80,21 @@ function planSteps(given: ReadonlySet<SymbolicTensor>, wanted: readonly Symbolic
   const lastUse = new Map<SymbolicTensor, number>();
   calls.forEach((call, index) => [...call.outputs, ...call.inputs].forEach((tensor) => lastUse.set(tensor, index)));
   const kept = new Set<SymbolicTensor>([...wanted, ...given]);
-  return calls.map((call, index) => ({
+  const steps = calls.map((call, index) => ({
     ...call,
     spent: [...new Set([...call.outputs, ...call.inputs])].filter((tensor) => lastUse.get(tensor) === index && !kept.has(tensor)),
   }));
+  return steps.map((step) => withNormalization(step, steps, kept));
+}
+
+/** Notes the normalisation that alone takes what a convolution gives. */
+function withNormalization(step: Step, steps: readonly Step[], kept: ReadonlySet<SymbolicTensor>): Step {
+  const [output, ...more] = step.outputs;
+  const takers = steps.filter(({ inputs }) => inputs.includes(output!));
+  const { layer } = takers[0] ?? {};
+  if (takers.length !== 1 || more.length > 0 || kept.has(output!) || !(layer instanceof BatchNormalization)) return step;
+  const compute = normalizedConvolution(step.layer, layer);
+  return compute === undefined ? step : { ...step, normalized: { by: takers[0]!, compute } };
 }
 
 const planned = new WeakMap<SymbolicTensor, Map<string, Step[]>>();
@@ -101,6 +118,17 @@ function callLayer(layer: layers.Layer, inputs: readonly tf.Tensor[], { training
   return Array.isArray(results) ? results : [results];
 }
 
+/** Computes what a step gives; where the normalisation behind it can be computed with it, what that gives instead. */
+function runStep(step: Step, values: Map<SymbolicTensor, tf.Tensor>, options: RunOptions): void {
+  const inputs = step.inputs.map((input) => values.get(input)!);
+  const { layer, normalized } = step;
+  const isAdapted = (one: layers.Layer): boolean => options.adapter?.handles(one) === true;
+  if (normalized !== undefined && !isAdapted(layer) && !isAdapted(normalized.by.layer) && !options.training(normalized.by.layer))
+    return void values.set(normalized.by.outputs[0]!, normalized.compute(inputs));
+  const outputs = callLayer(layer, inputs, options);
+  step.outputs.forEach((output, index) => values.set(output, outputs[index]!));
+}
+
 /**
  * Runs part of a LayersModel's graph: from the tensors that are fed to those that are wanted, whatever lies between.
  *
@@ -119,9 +147,7 @@ export function runGraph(
 ): tf.Tensor[] {
   const values = new Map(feeds);
   for (const step of stepsFor([...feeds.keys()], wanted)) {
-    const inputs = step.inputs.map((input) => values.get(input)!);
-    const outputs = callLayer(step.layer, inputs, options);
-    step.outputs.forEach((output, index) => values.set(output, outputs[index]!));
+    if (!step.outputs.every((output) => values.has(output))) runStep(step, values, options);
     for (const tensor of step.spent) {
       values.get(tensor)?.dispose();
       values.delete(tensor);
