@@ -1,11 +1,12 @@
 import type * as tf from '@tensorflow/tfjs-core';
+import type { layers } from '@tensorflow/tfjs-layers';
 import type { Base } from '../base.js';
 import { createRandom } from '../common/random.js';
 import { TransferKitError } from '../errors.js';
 import { nextSeed } from '../layers/call-keywords.js';
 import type { LayerAdapter } from '../layers/run-graph.js';
 import type { WeightTarget } from '../weights/fill-model.js';
-import { applyLinear } from './linear-layer.js';
+import { applyLinear, type LinearLayer } from './linear-layer.js';
 import type { AdapterRecipe } from './recipe.js';
 import { LowRankUpdate } from './low-rank-update.js';
 import { adaptableLayers, type AdaptableLayer } from './match-targets.js';
@@ -31,6 +32,13 @@ export interface AdapterWeight {
 interface Member extends AdaptableLayer {
   readonly plan: AdaptedLayer;
   readonly update: LowRankUpdate;
+}
+
+/** A layer and what its kernel would be with the adapter in it. */
+export interface MergedLayer {
+  readonly layer: layers.Layer;
+  readonly linear: LinearLayer;
+  readonly kernel: tf.Tensor;
 }
 
 const noSuchLayer = (base: Base, layer: string): TransferKitError =>
@@ -105,6 +113,10 @@ export class Adapter implements Disposable {
     );
   }
 
+  #variables(): tf.Variable[] {
+    return this.weights().map(({ variable }) => variable);
+  }
+
   /** The adapter in words: `LoRA rank 8 on 36 layers: 147,456 trained parameters, 0.65 % of the base`. */
   describe(): string {
     const ranks = this.layers.map(({ rank }) => rank);
@@ -120,13 +132,17 @@ export class Adapter implements Disposable {
     return new Map(this.weights().map(({ name, variable }) => [name, weightTarget(variable)]));
   }
 
-  /** The kernels that the adapted layers would need to give the same without the adapter. @internal */
+  /** Writes the kernels that the adapted layers would need to give the same without the adapter. @internal */
   merge(): void {
-    for (const { linear, update } of this.#members) {
-      const merged = update.mergedKernel();
-      linear.kernel.write(merged);
-      merged.dispose();
+    for (const { linear, kernel } of this.mergedLayers()) {
+      linear.kernel.write(kernel);
+      kernel.dispose();
     }
+  }
+
+  /** Each adapted layer with the kernel that would give the same without the adapter. The caller disposes the kernels. @internal */
+  mergedLayers(): MergedLayer[] {
+    return this.#members.map(({ layer, linear, update }) => ({ layer, linear, kernel: update.mergedKernel() }));
   }
 
   /** @internal */
@@ -143,6 +159,7 @@ export class Adapter implements Disposable {
         'a model uses this adapter; take it off with model.useAdapter(undefined), or dispose the model, which disposes it too',
       );
     this.#disposed = true;
+    this.base.networks.release(this.inference);
     for (const { update } of this.#members) update.dispose();
   }
 
@@ -157,7 +174,7 @@ export class Adapter implements Disposable {
       const { linear, update } = updates.get(layer)!;
       return applyLinear(linear, inputs!, (product) => update.adapt(product, inputs!));
     };
-    return { handles: (layer) => updates.has(layer), apply };
+    return { handles: (layer) => updates.has(layer), apply, weights: () => this.#variables() };
   }
 
   #inTraining(): LayerAdapter {
@@ -172,7 +189,7 @@ export class Adapter implements Disposable {
       const dropout = update === undefined || rate === 0 ? undefined : { rate, seed: nextSeed(layer.name, keywords) };
       return applyLinear(linear, inputs!, (product) => update?.adapt(product, inputs!, dropout) ?? product);
     };
-    return { handles: (layer) => parts.has(layer), apply };
+    return { handles: (layer) => parts.has(layer), apply, weights: () => this.#variables() };
   }
 }
 

@@ -93,6 +93,8 @@ export interface InputProcessor<Raw = unknown> {
   show?(encoded: EncodedInput): RgbImage | string;
   /** The value that pads each input array to the longest of a batch, in the order of `arrays`. */
   readonly padding: readonly number[];
+  /** Name of the one size that changes from example to example, `tokens`; absent where all arrays are alike, as pictures are. */
+  readonly freeSize?: string;
   /** Files that a saved model must carry for `create` to make the same processor again. */
   readonly files: ReadonlyMap<string, Uint8Array>;
 }

@@ -241,6 +241,7 @@ export async function textProcessor(recipe: InputRecipe, context: Pick<Processor
     recipe: settings,
     files,
     padding: settings.arrays.map((name) => padding[name]),
+    freeSize: 'tokens',
     encode: (raw, view) => new Promise((resolve) => resolve(encoder.encode(raw, view))),
     content: (raw) => Promise.resolve(new TextEncoder().encode(JSON.stringify(raw))),
     show: (encoded) => encoder.show(encoded),

@@ -66,7 +66,7 @@ const isBert = (name: JsonValue | undefined): boolean => typeof name === 'string
 /**
  * `tokenizer_config.json` has the last word on the settings of a BERT normaliser, as in the reference.
  */
-function withConfiguredNormalizer(json: JsonObject, config: JsonObject): JsonObject {
+export function withConfiguredNormalizer(json: JsonObject, config: JsonObject): JsonObject {
   const normalizer = json['normalizer'] as JsonObject | null | undefined;
   if (normalizer?.['type'] !== 'BertNormalizer' || !isBert(config['tokenizer_class'])) return json;
   const told: Record<string, boolean | null> = {};

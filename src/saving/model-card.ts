@@ -37,6 +37,22 @@ export interface ModelCardFacts {
   };
   /** More tags for the Hub. */
   readonly tags?: readonly string[];
+  /** For a folder that another library loads. */
+  readonly exported?: ExportedFacts;
+}
+
+/** What the card of an exported model tells beside. */
+export interface ExportedFacts {
+  /** The Hub's name for the library that loads the folder: `transformers.js`. */
+  readonly library: string;
+  /** False for a base without a head. */
+  readonly hasHead: boolean;
+  /** Markdown that shows how to use it. */
+  readonly usage: string;
+  /** What goes in and what comes out, in Markdown. */
+  readonly interface: string;
+  /** In what its numbers may differ from TransferKit's, one sentence each. */
+  readonly notes: readonly string[];
 }
 
 /** The Hub's identifiers for figures that we call otherwise. */
@@ -91,12 +107,12 @@ function modelIndex({ name, pipelineTag, metrics }: ModelCardFacts): YamlValue |
 }
 
 function frontMatter(facts: ModelCardFacts): YamlValue {
-  const { pipelineTag, base, metrics, tags = [] } = facts;
+  const { pipelineTag, base, metrics, tags = [], exported } = facts;
   const id = hubId(base.origin);
   const index = modelIndex(facts);
   return {
     license: base.license?.toLowerCase(),
-    library_name: 'transferkit',
+    library_name: exported?.library ?? 'transferkit',
     pipeline_tag: pipelineTag,
     base_model: id,
     base_model_relation: id === undefined ? undefined : 'finetune',
@@ -161,8 +177,9 @@ function metricsSection({ metrics }: ModelCardFacts): string {
   return [`On ${some(metrics.count)} of ${code(metrics.data)}:`, '', '| figure | value |', '|---|---:|', ...rows].join('\n');
 }
 
-function limits({ labels, metrics, training }: ModelCardFacts): string {
+function limits({ labels, metrics, training, exported }: ModelCardFacts): string {
   return [
+    ...(exported?.notes ?? []),
     ...(labels === undefined
       ? []
       : [
@@ -197,13 +214,24 @@ function limits({ labels, metrics, training }: ModelCardFacts): string {
  */
 export function modelCard(facts: ModelCardFacts): string {
   const labels = labelSection(facts);
-  const what = `${code(facts.base.family)} with a head for ${plain(facts.pipelineTag)}${facts.labels === undefined ? '' : ` into ${facts.labels.length.toLocaleString('en-US')} labels`}, made with TransferKit. It runs in Node and in the browser.`;
+  const { base, exported } = facts;
+  const into = facts.labels === undefined ? '' : ` into ${facts.labels.length.toLocaleString('en-US')} labels`;
+  const head = exported?.hasHead === false ? 'without a head' : `with a head for ${plain(facts.pipelineTag)}${into}`;
+  const runs = exported === undefined ? ' It runs in Node and in the browser.' : '';
+  const what = `${code(base.family)} ${head}, made with TransferKit.${runs}`;
+  const learnt: readonly (readonly [string, string | undefined])[] =
+    exported?.hasHead === false
+      ? []
+      : [
+          ['Training', trainingSection(facts)],
+          ['Results', metricsSection(facts)],
+        ];
   const sections: readonly (readonly [string, string | undefined])[] = [
-    ['How to use', usage(facts)],
+    ['How to use', exported?.usage ?? usage(facts)],
+    ['Inputs and outputs', exported?.interface],
     ['Labels', labels],
     ['Base', baseSection(facts)],
-    ['Training', trainingSection(facts)],
-    ['Results', metricsSection(facts)],
+    ...learnt,
     ['Limits', limits(facts)],
   ];
   const body = sections.flatMap(([title, text]) => (text === undefined ? [] : [`## ${title}\n\n${text}`]));

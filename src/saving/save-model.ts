@@ -9,7 +9,7 @@ import { writeSafetensors } from '../weights/write-safetensors.js';
 /** What `config.json` of a saved model says: enough to build it again, and what the Hub shows. */
 function savedConfig(model: AnyModel) {
   const { base, head, adapter } = model;
-  const { family, config, processor, layout } = base.parts;
+  const { family, config, processor, attached, layout } = base.parts;
   const { labels } = head.card;
   return {
     model_type: 'transferkit',
@@ -23,7 +23,7 @@ function savedConfig(model: AnyModel) {
       base: originOf(base),
       ...(layout === undefined ? {} : { layout }),
       ...(adapter === undefined ? {} : { adapter: savedAdapterOf(adapter) }),
-      companions: [...processor.files.keys()],
+      companions: [...processor.files.keys(), ...(attached?.files.keys() ?? [])],
     },
     ...(labels === undefined
       ? {}
@@ -35,7 +35,7 @@ function savedConfig(model: AnyModel) {
 }
 
 /** The facts of the model card. */
-function cardFacts(model: AnyModel, name: string): ModelCardFacts {
+export function cardFacts(model: AnyModel, name: string): ModelCardFacts {
   const { base, head, record } = model;
   const { training, metrics } = record;
   return {
@@ -65,8 +65,8 @@ function cardFacts(model: AnyModel, name: string): ModelCardFacts {
  */
 export async function savedFiles(model: AnyModel, name: string): Promise<Map<string, Uint8Array>> {
   const { base, record } = model;
-  const { processor, provenance } = base.parts;
-  const files = new Map<string, Uint8Array>(processor.files);
+  const { processor, attached, provenance } = base.parts;
+  const files = new Map<string, Uint8Array>([...processor.files, ...(attached?.files ?? [])]);
   files.set('config.json', jsonBytes(savedConfig(model)));
   files.set('model.safetensors', writeSafetensors(await readWeights(model.weights()), { format: 'transferkit' }));
   if (record.training !== undefined) files.set('training.json', jsonBytes(record.training));
@@ -77,7 +77,7 @@ export async function savedFiles(model: AnyModel, name: string): Promise<Map<str
 }
 
 /** The last part of a path. */
-const nameOf = (path: string): string =>
+export const nameOf = (path: string): string =>
   path
     .replace(/[\\/]+$/, '')
     .split(/[\\/]/)

@@ -20,8 +20,12 @@ const adapterFileNames = [
 /** What file managers leave behind. */
 const litter = ['.DS_Store', 'Thumbs.db', 'desktop.ini'];
 
-function refused(path: string, what: string, kind: 'model' | 'adapter'): TransferKitError {
-  const one = kind === 'model' ? 'a model' : 'an adapter';
+/** What may be saved, as messages have it. */
+const ofKind = { model: 'a model', adapter: 'an adapter', export: 'an export' } as const;
+type SavedKind = keyof typeof ofKind;
+
+function refused(path: string, what: string, kind: SavedKind): TransferKitError {
+  const one = ofKind[kind];
   return new TransferKitError(
     'bad-option',
     `"${path}" ${what}, and saving ${one} there would delete it.\n  Expected: a path with nothing at it, an empty folder, or ${one} that was saved before.\n  Fix: choose another folder, or clear this one yourself.`,
@@ -44,14 +48,14 @@ async function companionsIn(path: string, runtime: Runtime): Promise<readonly un
 }
 
 /** What lies at a path, without litter. @throws TransferKitError `bad-option` where there is a file */
-async function namesAt(path: string, runtime: Runtime, kind: 'model' | 'adapter'): Promise<string[]> {
+export async function namesAt(path: string, runtime: Runtime, kind: SavedKind): Promise<string[]> {
   const entries = await runtime.listFolder(path);
   if (entries === undefined && (await runtime.openFile(path)) !== undefined) throw refused(path, 'is a file', kind);
   return (entries ?? []).map(({ name }) => name).filter((name) => !litter.includes(name));
 }
 
 /** @throws TransferKitError `bad-option` where something lies that is no part of what is saved */
-function refuseForeign(path: string, foreign: readonly string[], kind: 'model' | 'adapter'): void {
+export function refuseForeign(path: string, foreign: readonly string[], kind: SavedKind): void {
   if (foreign.length === 0) return;
   const more = foreign.length > 3 ? ` and ${foreign.length - 3} more` : '';
   throw refused(path, `holds other things (${foreign.slice(0, 3).join(', ')}${more})`, kind);
