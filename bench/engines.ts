@@ -15,10 +15,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
+import { input, layers, type SymbolicTensor } from '@tensorflow/tfjs-layers';
 import { addHead, classification, loadPretrained, lora, type Base } from 'transferkit';
 import { createAdapter } from '../src/adapters/create-adapter.js';
 import { createRandom } from '../src/common/random.js';
 import type { HostTensor } from '../src/engines/engine.js';
+import { NetworkFunctions, type NetworkPart } from '../src/inference/network-functions.js';
+import { BatchNormalization } from '../src/layers/batch-normalization.js';
 import { Optimizer } from '../src/training/optimizer.js';
 import { StepFunction } from '../src/training/step.js';
 import { learningWeights, type AnyModel } from '../src/training/weight-set.js';
@@ -138,6 +141,38 @@ async function features(kind: Kind, count: number, engine: EngineName): Promise<
   };
 }
 
+/** ResNet-50, strides in the 3x3 convolutions, random weights: to features of 2,048. */
+async function resnet(count: number, engine: EngineName): Promise<Prepared> {
+  const { base, part } = { base: await load('image', engine, 0), part: resnetPart() };
+  const networks = new NetworkFunctions({ name: 'resnet-50', engine: base.engine });
+  const inputs = [pixels(count)];
+  return { batch: count, notes: base.parts.engine.notes, run: async () => void (await networks.run(part, inputs)) };
+}
+
+function resnetPart(): NetworkPart {
+  let place = 0;
+  const convolve = (from: SymbolicTensor, filters: number, kernelSize: number, strides = 1, rectify = true): SymbolicTensor => {
+    const name = `layer${place++}`;
+    const mapped = layers.conv2d({ name: `${name}/conv`, filters, kernelSize, strides, padding: 'same', useBias: false }).apply(from);
+    const normalised = new BatchNormalization({ name: `${name}/norm`, epsilon: 1e-5 }).apply(mapped) as SymbolicTensor;
+    return rectify ? (layers.reLU({ name: `${name}/relu` }).apply(normalised) as SymbolicTensor) : normalised;
+  };
+  const entry = input({ shape: [224, 224, 3] });
+  const pooled = layers.maxPooling2d({ poolSize: 3, strides: 2, padding: 'same' }).apply(convolve(entry, 64, 7, 2));
+  let hidden = pooled as SymbolicTensor;
+  [3, 4, 6, 3].forEach((blocks, stage) => {
+    const filters = 64 * 2 ** stage;
+    for (let block = 0; block < blocks; block++) {
+      const strides = block === 0 && stage > 0 ? 2 : 1;
+      const shortcut = block > 0 ? hidden : convolve(hidden, filters * 4, 1, strides, false);
+      const inner = convolve(convolve(hidden, filters, 1), filters, 3, strides);
+      const sum = layers.add().apply([shortcut, convolve(inner, filters * 4, 1, 1, false)]);
+      hidden = layers.reLU().apply(sum) as SymbolicTensor;
+    }
+  });
+  return { start: [entry], wanted: [layers.globalAveragePooling2d({}).apply(hidden) as SymbolicTensor] };
+}
+
 interface StepSettings {
   readonly rate: number;
   readonly dropout?: number;
@@ -198,6 +233,7 @@ async function step(kind: Kind, engine: EngineName, settings: StepSettings): Pro
 
 const works: Readonly<Record<string, (engine: EngineName) => Promise<Prepared>>> = {
   'mobilenet-features': (engine) => features('image', 16, engine),
+  'resnet-features': (engine) => resnet(8, engine),
   'minilm-embeddings': (engine) => features('text', 32, engine),
   'mobilenet-step-frozen-statistics': (engine) => step('image', engine, { rate: 1e-5, frozenStatistics: true }),
   'mobilenet-step': (engine) => step('image', engine, { rate: 1e-5 }),

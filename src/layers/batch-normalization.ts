@@ -17,11 +17,13 @@ export interface BatchNormalizationArguments {
   readonly scale?: boolean;
 }
 
-/** Sum over the rows of [rows, channels], as a product with ones: on wasm ten times faster than `tf.sum` over leading axes. */
-function columnSum(values: tf.Tensor2D): tf.Tensor1D {
-  const ones = tf.ones<tf.Rank.R2>([1, values.shape[0]]);
-  return tf.reshape<tf.Rank.R1>(tf.matMul(ones, values), [values.shape[1]]);
-}
+/** All axes but the last, over which the statistics of a batch are taken. */
+const leadingAxes = ({ shape }: tf.Tensor): number[] => shape.slice(0, -1).map((_, axis) => axis);
+
+const channelSum = (values: tf.Tensor): tf.Tensor => tf.sum(values, leadingAxes(values));
+
+/** One by the number of values of a channel. */
+const shareOf = ({ shape, size }: tf.Tensor): number => shape.at(-1)! / size;
 
 type Observer = (mean: tf.Tensor, variance: tf.Tensor) => void;
 
@@ -32,22 +34,22 @@ function inputGradient(
   factor: tf.Tensor,
   sums: { beta: tf.Tensor; gamma: tf.Tensor },
 ): tf.Tensor {
-  const share = 1 / upstream.shape[0];
+  const share = shareOf(upstream);
   const along = tf.add(tf.mul(standard, tf.mul(sums.gamma, share)), tf.mul(sums.beta, share));
   return tf.mul(tf.sub(upstream, along), factor);
 }
 
 /**
- * Normalises the columns of [rows, channels] by their own mean and biased variance; the gradient is written out.
+ * Normalises the channels, on the last axis, by their own mean and biased variance; the gradient is written out.
  * @param observe is told the statistics; they are released afterwards
  */
-function normalizeByBatch(rows: tf.Tensor2D, gamma: tf.Tensor, beta: tf.Tensor, epsilon: number, observe: Observer): tf.Tensor {
+function normalizeByBatch(values: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: number, observe: Observer): tf.Tensor {
   const operation = tf.customGrad((...given) => {
-    const [input, factor, shift, save] = given as unknown as [tf.Tensor2D, tf.Tensor1D, tf.Tensor1D, SaveForGradient];
-    const share = 1 / input.shape[0];
-    const mean = tf.mul(columnSum(input), share);
-    const centred = tf.sub<tf.Tensor2D>(input, mean);
-    const variance = tf.mul(columnSum(tf.square<tf.Tensor2D>(centred)), share);
+    const [input, factor, shift, save] = given as unknown as [tf.Tensor, tf.Tensor1D, tf.Tensor1D, SaveForGradient];
+    const share = shareOf(input);
+    const mean = tf.mul(channelSum(input), share);
+    const centred = tf.sub(input, mean);
+    const variance = tf.mul(channelSum(tf.square(centred)), share);
     observe(mean, variance);
     const inverse = tf.rsqrt(tf.add(variance, epsilon));
     const standard = tf.mul(centred, inverse);
@@ -55,12 +57,12 @@ function normalizeByBatch(rows: tf.Tensor2D, gamma: tf.Tensor, beta: tf.Tensor, 
     return {
       value: tf.add(tf.mul(standard, factor), shift),
       gradFunc: (upstream: tf.Tensor, [saved, slope]: tf.Tensor[]) => {
-        const sums = { beta: columnSum(upstream as tf.Tensor2D), gamma: columnSum(tf.mul<tf.Tensor2D>(upstream, saved!)) };
+        const sums = { beta: channelSum(upstream), gamma: channelSum(tf.mul(upstream, saved!)) };
         return [inputGradient(upstream, saved!, slope!, sums), sums.gamma, sums.beta];
       },
     };
   });
-  return operation(rows, gamma, beta);
+  return operation(values, gamma, beta);
 }
 
 /**
@@ -123,14 +125,12 @@ export class BatchNormalization extends layers.Layer {
 
   #byBatch(values: tf.Tensor): tf.Tensor {
     const channels = values.shape.at(-1)!;
-    const rows = tf.reshape<tf.Rank.R2>(values, [-1, channels]);
     const gamma = this.#gamma?.read() ?? tf.ones([channels]);
     const beta = this.#beta?.read() ?? tf.zeros([channels]);
-    const normalized = normalizeByBatch(rows, gamma, beta, this.epsilon, (mean, variance) => {
+    return normalizeByBatch(values, gamma, beta, this.epsilon, (mean, variance) => {
       this.#follow(this.#mean, mean);
       this.#follow(this.#variance, variance);
     });
-    return tf.reshape(normalized, values.shape);
   }
 
   #follow(moving: LayerVariable, observed: tf.Tensor): void {
