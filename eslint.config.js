@@ -13,6 +13,8 @@ const verbs = [
   'cross-validate',
   'few-shot',
   'preview-augmentation',
+  'export-onnx',
+  'export-tfjs',
 ];
 const noVerbs = { regex: `(^|/)(${verbs.join('|')})\\.js$`, message: 'nobody imports a verb: verbs -> contracts <- plug-ins' };
 const noNode = { regex: '^node:', message: 'only src/runtimes may use node:*' };
@@ -58,7 +60,7 @@ export default tseslint.config(
   forbid(
     [
       'src/{data,training,evaluation,layers,engines,inputs,inference,saving,common}/**/*.ts',
-      'src/{adapters,feature-cache,solving,workers,few-shot,validation}/**/*.ts',
+      'src/{adapters,feature-cache,solving,workers,few-shot,validation,exporting}/**/*.ts',
     ],
     noVerbs,
     noNode,

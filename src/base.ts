@@ -1,17 +1,20 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { layers } from '@tensorflow/tfjs-layers';
 import type { Adapter } from './adapters/adapter.js';
-import type { AnyBackbone, BuiltBackbone, FeatureName, LayerGroup } from './backbones/backbone.js';
+import type { AnyBackbone, AttachedFiles, BuiltBackbone, FeatureName, LayerGroup } from './backbones/backbone.js';
 import type { RawInputs } from './data/dataset.js';
-import type { BackendChoice, Runtime } from './runtimes/runtime.js';
+import type { EngineChoice } from './engines/choose-engine.js';
+import type { Engine } from './engines/engine.js';
+import { settleWeights } from './engines/settle-weights.js';
+import type { BackendChoice, OnnxRuntimeRequest, Runtime } from './runtimes/runtime.js';
 import { TransferKitError } from './errors.js';
+import { NetworkFunctions } from './inference/network-functions.js';
 import { chunksOf, runExamples, sameSizeRows } from './inference/run-examples.js';
 import type { EncodedArray, EncodedInput, InputProcessor, Modality } from './inputs/input.js';
 import { encodeAll } from './inputs/encode.js';
 import type { JsonObject } from './common/json.js';
 import { disposeModel } from './layers/dispose-model.js';
 import { namedWeights } from './layers/named-weights.js';
-import { inferenceWith } from './layers/run-graph.js';
 
 /** Features of one or many inputs: row-major `values`, one row an input. */
 export interface Embedding {
@@ -42,22 +45,33 @@ export interface FreezeState {
   readonly normalization: NormalizationMode;
 }
 
+/** Where a base lives. */
+export interface Place {
+  readonly runtime: Runtime;
+  readonly backend: BackendChoice;
+  readonly engine: EngineChoice;
+  /** How ONNX Runtime is wanted, for families whose networks are its graphs. */
+  readonly onnxRuntime: OnnxRuntimeRequest;
+}
+
 /** Everything a Base is made of. */
-export interface BaseParts<M extends Modality> {
+export interface BaseParts<M extends Modality> extends Place {
   readonly family: AnyBackbone<M>;
   readonly config: JsonObject;
   readonly built: BuiltBackbone;
+  /** What the network consists of beside its tensors. */
+  readonly attached?: AttachedFiles;
   readonly processor: InputProcessor;
   readonly provenance: Provenance;
   /** Which of the family's weight tables the checkpoint was read by, where it is known. */
   readonly layout?: string;
-  readonly runtime: Runtime;
-  readonly backend: BackendChoice;
 }
 
 /** Number of weights of a group. */
-const countParameters = (group: LayerGroup): number =>
-  group.layers.flatMap((layer) => layer.weights).reduce((sum, weight) => sum + tf.util.sizeFromShape(weight.shape as number[]), 0);
+const countParameters = ({ layers: members, fixed }: LayerGroup): number =>
+  members
+    .flatMap((layer) => layer.weights)
+    .reduce((sum, weight) => sum + tf.util.sizeFromShape(weight.shape as number[]), fixed?.parameters ?? 0);
 
 /**
  * A pretrained network without a head: it turns photos or sentences into features. Made by `loadPretrained`.
@@ -66,6 +80,9 @@ const countParameters = (group: LayerGroup): number =>
  */
 export class Base<M extends Modality = Modality> implements Disposable {
   readonly modality: M;
+  /** What runs the network: `eager` calls tfjs for every operation, `onnx` is ONNX Runtime. */
+  readonly engine: Engine;
+  /** Compiled parts of the network. @internal */ readonly networks: NetworkFunctions;
   /** @internal */ readonly parts: BaseParts<M>;
   /** @internal */ freeze: FreezeState;
   /** Whether the caller decided on the freeze state; else each training chooses. @internal */ freezeIsChosen = false;
@@ -76,7 +93,10 @@ export class Base<M extends Modality = Modality> implements Disposable {
 
   /** @internal */
   constructor(parts: BaseParts<M>) {
-    this.modality = parts.family.modality;
+    const { family, engine, processor } = parts;
+    this.modality = family.modality;
+    this.engine = engine.engine;
+    this.networks = new NetworkFunctions({ name: family.name, engine: this.engine, freeSize: processor.freeSize });
     this.parts = parts;
     this.freeze = { learns: parts.built.groups.map(() => false), normalization: 'inference' };
     // Which weights learn is decided here alone; flags that came with a topology would hide some from us.
@@ -107,7 +127,7 @@ export class Base<M extends Modality = Modality> implements Disposable {
     return this.groups.reduce((sum, group) => sum + group.parameters, 0);
   }
 
-  /** The base in words: family, source, groups, what learns. */
+  /** The base in words: family, source, groups, what learns, what computes. */
   describe(): string {
     const groups = this.groups;
     const learning = groups.filter((group) => group.learns);
@@ -118,6 +138,9 @@ export class Base<M extends Modality = Modality> implements Disposable {
     return [
       `${this.parts.family.name} from ${this.provenance.origin}, ${this.parameters.toLocaleString('en-US')} parameters, ${learns}`,
       ...rows,
+      ...(this.parts.attached === undefined ? [] : [`its graph is run by ${this.parts.attached.runBy}`]),
+      `computed by ${this.parts.engine.reason}`,
+      ...this.parts.engine.notes,
     ].join('\n');
   }
 
@@ -154,7 +177,7 @@ export class Base<M extends Modality = Modality> implements Disposable {
   /** Features by name of encoded inputs: per input, one array per name. @internal */
   async features(encoded: readonly EncodedInput[], names: readonly FeatureName[], adapter?: Adapter) {
     const wanted = names.map((name) => this.feature(name));
-    return runExamples(this.parts.built.model.inputs, encoded, wanted, inferenceWith(adapter));
+    return runExamples(this.networks, { start: this.parts.built.model.inputs, wanted, adapter }, encoded);
   }
 
   /** The symbolic tensor of a feature. @internal */
@@ -176,10 +199,12 @@ export class Base<M extends Modality = Modality> implements Disposable {
     return (layer) => learning.has(layer) && (useBatch || layer.nonTrainableWeights.length === 0);
   }
 
-  /** All weights by their saved names. @internal */
+  /** All weights by their saved names, with the numbers that they have now. @internal */
   weights() {
     this.assertUsable();
-    return namedWeights(this.parts.built.model);
+    const weights = namedWeights(this.parts.built.model);
+    settleWeights(this.engine, weights);
+    return weights;
   }
 
   /** @internal */
@@ -193,6 +218,8 @@ export class Base<M extends Modality = Modality> implements Disposable {
     if (this.busy)
       throw new TransferKitError('bad-option', 'this base is being trained; abort the training and wait for it before dispose()');
     this.#disposed = true;
+    this.networks.dispose();
+    void this.parts.attached?.dispose();
     disposeModel(this.parts.built.model);
   }
 

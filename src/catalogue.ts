@@ -11,5 +11,6 @@ export const pretrainedNames: Readonly<Record<string, PretrainedRequest>> = Obje
   minilm: { backbone: 'bert', source: 'hf://sentence-transformers/all-MiniLM-L6-v2' },
   'bge-small': { backbone: 'bert', source: 'hf://BAAI/bge-small-en-v1.5' },
   'e5-small': { backbone: 'bert', source: 'hf://intfloat/e5-small-v2' },
+  'dinov2-small': { backbone: 'onnx-image', source: 'hf://Xenova/dinov2-small' },
   'potion-8m': { backbone: 'static-embedding', source: 'hf://minishlab/potion-base-8M' },
 });

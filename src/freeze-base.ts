@@ -17,7 +17,8 @@ export interface FreezeOptions {
  * Weightless tail groups are counted by `{ last: n }` like any other; `base.groups` lists them. Changes the base it is given
  * and returns it, so that calls can be chained. `fineTune({ unfreeze })` overrules it.
  *
- * @throws TransferKitError `bad-option`; `unknown-name` with the list of groups; `disposed`
+ * @throws TransferKitError `bad-option`; `unknown-name` with the list of groups; `unsupported` for groups that cannot be trained, as
+ *   those of an ONNX graph; `disposed`
  * @example
  * ```ts
  * import { freezeBase, loadPretrained } from 'transferkit';
@@ -29,11 +30,10 @@ export interface FreezeOptions {
  */
 export function freezeBase<B extends Base>(base: B, options: FreezeOptions = {}): B {
   base.assertUsable();
-  const names = base.parts.built.groups.map((group) => group.name);
   const normalization = options.normalization ?? 'inference';
   if (normalization !== 'inference' && normalization !== 'batch')
     throw unknownName('normalization mode', String(normalization), ['inference', 'batch']);
   base.freezeIsChosen = true;
-  base.freeze = { learns: learningGroups(options.unfreeze ?? 'none', names), normalization };
+  base.freeze = { learns: learningGroups(options.unfreeze ?? 'none', base.parts.built.groups), normalization };
   return base;
 }

@@ -22,6 +22,10 @@ export { crossValidate, type CrossValidateOptions, type CrossValidation, type Fo
 export type { FoldEvent } from './validation/fold-options.js';
 export type { FoldFigures } from './validation/summarize.js';
 
+// For other libraries
+export { exportOnnx, toOnnx, type OnnxExport, type OnnxOptions, type OnnxPrecision } from './export-onnx.js';
+export { exportTfjs, type TfjsExport } from './export-tfjs.js';
+
 // What they work on
 export { loadModel, type LoadModelOptions } from './load-model.js';
 export { untrainedBase, type UntrainedOptions } from './untrained-base.js';
@@ -89,13 +93,22 @@ export type { Report } from './evaluation/report.js';
 export {
   defineBackbone,
   type AnyBackbone,
+  type AttachContext,
+  type AttachedFiles,
   type BackboneDefinition,
   type BackboneFeatures,
   type BuiltBackbone,
   type FeatureName,
   type LayerGroup,
 } from './backbones/backbone.js';
-export { defineSource, type Checkpoint, type DownloadProgress, type Source, type SourceContext } from './sources/source.js';
+export {
+  defineSource,
+  type Checkpoint,
+  type DownloadProgress,
+  type FileLimits,
+  type Source,
+  type SourceContext,
+} from './sources/source.js';
 export {
   defineHead,
   type AnyHead,
@@ -116,6 +129,7 @@ export type {
   ProcessorContext,
   ProcessorFactory,
 } from './inputs/input.js';
+export type { EngineName, EngineOptions } from './engines/choose-engine.js';
 export type {
   BackendChoice,
   BackendTrial,
@@ -125,6 +139,8 @@ export type {
   FolderEntry,
   ImageLimits,
   KeyedRecord,
+  Missing,
+  OnnxRuntimeRequest,
   ProgressDisplay,
   Records,
   RecordsRequest,

@@ -1,15 +1,15 @@
 import { runtime as defaultRuntime } from '#runtime';
+import { attachFiles } from './attach-files.js';
 import type { AnyBackbone } from './backbones/backbone.js';
 import { findBackbone } from './backbones/index.js';
-import { Base } from './base.js';
+import { Base, type Place } from './base.js';
 import type { HeadDefinition } from './heads/head.js';
 import { findHead } from './heads/index.js';
 import type { Modality } from './inputs/input.js';
 import { TransferKitError } from './errors.js';
 import { adapterOf, tensorsOf } from './load-adapter.js';
-import { openCheckpoint, type LoadOptions } from './load-pretrained.js';
+import { choosePlace, openCheckpoint, type LoadOptions } from './load-pretrained.js';
 import type { Model } from './model.js';
-import type { Runtime } from './runtimes/runtime.js';
 import { readAdapterRecord, restoreAdapter } from './saving/saved-adapter.js';
 import { savedRecord } from './saving/saved-record.js';
 import { savedModel, type SavedModel } from './saving/saved-layout.js';
@@ -52,11 +52,12 @@ export async function loadModel<M extends Modality = Modality, Label extends str
   options: LoadModelOptions = {},
 ): Promise<Model<M, Label>> {
   const runtime = options.runtime ?? options.base?.parts.runtime ?? defaultRuntime;
-  const backend = await runtime.chooseBackend(options.backend);
+  checkLoadedBase(options);
+  const place = options.base?.parts ?? (await choosePlace(runtime, options));
   const checkpoint = await openCheckpoint(from, runtime, options);
   try {
     const model = await (options.base === undefined
-      ? wholeModel(checkpoint, { runtime, backend }, options)
+      ? wholeModel(checkpoint, place, options)
       : modelOnBase(checkpoint, options.base, options));
     return model as unknown as Model<M, Label>;
   } catch (error) {
@@ -70,6 +71,20 @@ async function wholeModel(checkpoint: Checkpoint, place: Place, { backbones, hea
   const saved = savedModel(checkpoint);
   const base = await restoreBase(saved, checkpoint, place, backbones);
   return restoreModel(saved, base, checkpoint, heads);
+}
+
+/** Options that were heeded when the base was loaded, and come too late after that. */
+const ofBase = ['backend', 'engine', 'threads', 'onnxRuntime'] as const;
+
+/** @throws TransferKitError `bad-option` */
+function checkLoadedBase({ base, ...options }: LoadModelOptions): void {
+  const late = base && ofBase.find((name) => options[name] !== undefined);
+  if (late === undefined) return;
+  throw new TransferKitError(
+    'bad-option',
+    `the base is loaded already, so ${late} cannot be chosen any more.\n  Fix: leave ${late} out here, and give it to loadPretrained.`,
+    { details: { option: late } },
+  );
 }
 
 /** Head and adapter of a folder on a base that is there already. */
@@ -125,21 +140,16 @@ const otherFamily = ({ origin }: Checkpoint, base: Base, received: string): Tran
     { details: { origin, expected: base.parts.family.name, received } },
   );
 
-/** Where a base is to live. */
-interface Place {
-  readonly runtime: Runtime;
-  readonly backend: Base['parts']['backend'];
-}
-
 async function restoreBase(saved: SavedModel, checkpoint: Checkpoint, place: Place, own: readonly AnyBackbone[] = []): Promise<Base> {
   const family = own.find((definition) => definition.name === saved.backbone.name) ?? (await findBackbone(saved.backbone.name));
   const processor = await family.processor(saved.input, { runtime: place.runtime, file: (path) => checkpoint.file(path) });
   const license = await checkpoint.file('LICENSE');
   const provenance = { ...saved.base, ...(license === undefined ? {} : { licenseText: new TextDecoder().decode(license) }) };
+  const built = buildGuarded(family.name, checkpoint, () => family.build(saved.backbone.config));
   const base = new Base({
     family,
-    config: saved.backbone.config,
-    built: buildGuarded(family.name, checkpoint, () => family.build(saved.backbone.config)),
+    built,
+    ...(await attachFiles(family, built, saved.backbone.config, { ...place, file: (path, limits) => checkpoint.file(path, limits) })),
     processor,
     provenance,
     ...(saved.layout === undefined ? {} : { layout: saved.layout }),

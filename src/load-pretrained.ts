@@ -1,8 +1,10 @@
 import { runtime as defaultRuntime } from '#runtime';
+import { attachFiles } from './attach-files.js';
 import type { AnyBackbone } from './backbones/backbone.js';
-import { findBackbone, matchBackbone } from './backbones/index.js';
-import { Base } from './base.js';
+import { findBackbone, matchBackbone, recognises } from './backbones/index.js';
+import { Base, type Place } from './base.js';
 import { pretrainedNames } from './catalogue.js';
+import { chooseEngine, type EngineOptions } from './engines/choose-engine.js';
 import { TransferKitError } from './errors.js';
 import type { Modality } from './inputs/input.js';
 import type { JsonObject } from './common/json.js';
@@ -32,7 +34,7 @@ export interface PretrainedRequest<M extends Modality = Modality> {
 export type PretrainedId = string | Source | PretrainedRequest;
 
 /** Options of `loadPretrained`. */
-export interface LoadOptions {
+export interface LoadOptions extends EngineOptions {
   /** tfjs backend: `wasm`, `cpu`, `tensorflow`, `webgpu`. Default: the best that works here. */
   readonly backend?: string;
   readonly runtime?: Runtime;
@@ -52,6 +54,9 @@ export interface LoadOptions {
 /** Names of the options that belong to loading. */
 export const loadOptionNames = [
   'backend',
+  'engine',
+  'threads',
+  'onnxRuntime',
   'runtime',
   'offline',
   'cacheDir',
@@ -69,7 +74,7 @@ export const loadOptionNames = [
  * @param id a known name, `hf://owner/repo`, the path of a folder or file, a source, or a request that names both
  *   backbone and source
  * @throws TransferKitError `unknown-name`, `not-found`, `unauthorized`, `network`, `offline`, `corrupt-file`, `bad-config`,
- *   `weight-mismatch`
+ *   `weight-mismatch`, `missing-package` for an engine or backend that was asked for
  * @example
  * ```ts
  * import { loadPretrained } from 'transferkit';
@@ -84,18 +89,25 @@ export async function loadPretrained<M extends Modality = Modality>(
 ): Promise<Base<M>>;
 export async function loadPretrained(id: PretrainedId, options: LoadOptions = {}): Promise<Base> {
   const runtime = options.runtime ?? defaultRuntime;
-  const backend = await runtime.chooseBackend(options.backend);
+  const place = await choosePlace(runtime, options);
   const request = requestOf(id);
   const checkpoint = await openCheckpoint(request.source, runtime, options).catch((error: unknown) => {
     throw typeof id === 'string' ? withKnownNames(error, id) : error;
   });
   try {
-    return await buildBase(await familyFor(checkpoint, request.backbone), checkpoint, request, { runtime, backend });
+    return await buildBase(await familyFor(checkpoint, request.backbone), checkpoint, request, place);
   } catch (error) {
     throw withOrigin(error, checkpoint.origin);
   } finally {
     await checkpoint.close();
   }
+}
+
+/** Where a base is to live: the backend of tfjs, and the engine. */
+export async function choosePlace(runtime: Runtime, options: EngineOptions & Pick<LoadOptions, 'backend'>): Promise<Place> {
+  const backend = await runtime.chooseBackend(options.backend);
+  const { onnxRuntime: own, threads } = options;
+  return { runtime, backend, engine: await chooseEngine(runtime, backend, options), onnxRuntime: { own, threads } };
 }
 
 /** What is asked for, in full. */
@@ -134,7 +146,7 @@ async function familyFor(checkpoint: Checkpoint, wanted: string | AnyBackbone | 
   const family = wanted === undefined && saved === undefined ? await matchBackbone(checkpoint) : await findBackbone(wanted ?? saved!);
   if (saved !== undefined && saved !== family.name) throw otherFamily(checkpoint, family.name, saved);
   if (saved !== undefined) return familyOfSaved(family, checkpoint);
-  if (typeof wanted === 'string' && !family.matches(checkpoint)) await refuseOther(checkpoint, family.name);
+  if (typeof wanted === 'string' && !recognises(family, checkpoint)) await refuseOther(checkpoint, family.name);
   return family;
 }
 
@@ -158,21 +170,22 @@ function overrideConfig(family: AnyBackbone, config: JsonObject, overrides: Json
   return { ...config, ...overrides };
 }
 
-async function buildBase(
-  family: AnyBackbone,
-  checkpoint: Checkpoint,
-  request: PretrainedRequest,
-  { runtime, backend }: Pick<Base['parts'], 'runtime' | 'backend'>,
-): Promise<Base> {
-  const config = overrideConfig(family, (await family.parse(checkpoint)) as JsonObject, request.config);
-  const recipe = { ...(await family.input(config, checkpoint)), ...request.input };
-  const processor = await family.processor(recipe, { runtime, file: (path) => checkpoint.file(path) });
-  const built = buildGuarded(family.name, checkpoint, () => family.build(config));
+async function buildBase(family: AnyBackbone, checkpoint: Checkpoint, request: PretrainedRequest, place: Place): Promise<Base> {
+  const parsed = overrideConfig(family, (await family.parse(checkpoint, request.config)) as JsonObject, request.config);
+  const recipe = { ...(await family.input(parsed, checkpoint)), ...request.input };
+  const processor = await family.processor(recipe, { runtime: place.runtime, file: (path) => checkpoint.file(path) });
+  const built = buildGuarded(family.name, checkpoint, () => family.build(parsed));
+  const { config, attached } = await attachFiles(family, built, parsed, {
+    ...place,
+    file: (path, limits) => checkpoint.file(path, limits),
+  });
   try {
     const request = { family: family.name, weights: namedWeights(built.model), checkpoint, tables: family.weights, config };
     const { layout } = await fillModel(request);
-    return new Base({ family, config, built, processor, provenance: await provenanceOf(checkpoint), layout, runtime, backend });
+    const provenance = await provenanceOf(checkpoint);
+    return new Base({ family, config, built, ...(attached && { attached }), processor, provenance, layout, ...place });
   } catch (error) {
+    void attached?.dispose();
     disposeModel(built.model);
     throw error;
   }

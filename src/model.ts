@@ -1,13 +1,16 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { Adapter } from './adapters/adapter.js';
 import type { Base, Embedding } from './base.js';
 import type { RawInputs } from './data/dataset.js';
+import { settleWeights } from './engines/settle-weights.js';
 import { TransferKitError } from './errors.js';
 import type { Report } from './evaluation/report.js';
 import type { ClassificationReport } from './evaluation/classification-report.js';
 import type { ClassPrediction } from './heads/classification.js';
 import type { Head } from './heads/head.js';
 import { headOutputs } from './inference/head-outputs.js';
+import { NetworkFunctions } from './inference/network-functions.js';
 import { chunksOf } from './inference/run-examples.js';
 import { encodeAll } from './inputs/encode.js';
 import type { EncodedInput, Modality } from './inputs/input.js';
@@ -66,6 +69,7 @@ export class Model<
   readonly base: Base<M>;
   readonly head: Head<Target, Prediction, R, B>;
   /** @internal */ readonly headModel: LayersModel;
+  /** Compiled parts of the head. @internal */ readonly networks: NetworkFunctions;
   /** Training recipe, history and metrics so far. */
   record: ModelRecord = {};
   #adapter: Adapter | undefined;
@@ -76,6 +80,7 @@ export class Model<
     this.base = base;
     this.head = head;
     this.headModel = headModel;
+    this.networks = headNetworks(base, head.name);
     base.models++;
     base.holders++;
   }
@@ -185,16 +190,18 @@ export class Model<
     await saveModel(this, path);
   }
 
-  /** All weights of base, adapter and head by their saved names. @internal */
+  /** All weights of base, adapter and head by their saved names, with the numbers that they have now. @internal */
   weights(): Map<string, WeightTarget> {
     this.assertUsable();
     const prefixed = (prefix: string, weights: ReadonlyMap<string, WeightTarget>) =>
       [...weights].map(([name, weight]) => [`${prefix}/${name}`, weight] as const);
-    return new Map([
+    const weights = new Map([
       ...prefixed('base', this.base.weights()),
       ...prefixed('adapter', this.#adapter?.targets() ?? new Map<string, WeightTarget>()),
       ...prefixed('head', namedWeights(this.headModel)),
     ]);
+    settleWeights(this.base.engine, weights);
+    return weights;
   }
 
   /** @internal */
@@ -209,6 +216,7 @@ export class Model<
     if (this.base.busy)
       throw new TransferKitError('bad-option', 'this model is being trained; abort the training and wait for it before dispose()');
     this.#disposed = true;
+    this.networks.dispose();
     disposeModel(this.headModel);
     if (this.#adapter !== undefined && --this.#adapter.holders === 0) this.#adapter.dispose();
     this.base.models--;
@@ -218,6 +226,13 @@ export class Model<
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+/** What runs a head on a base. The head may share the base's token embedding. */
+function headNetworks({ engine, parts }: Base, name: string): NetworkFunctions {
+  const { built, processor } = parts;
+  const shared = (): Tensor[] => (built.embedding === undefined ? [] : [built.embedding.read()]);
+  return new NetworkFunctions({ name: `${name} head`, engine, freeSize: processor.freeSize, shared });
 }
 
 /** One input, or the inputs of a head with several branches. */

@@ -1,6 +1,8 @@
 import { runtime as defaultRuntime } from '#runtime';
+import { attachFiles } from './attach-files.js';
 import type { AnyBackbone } from './backbones/backbone.js';
 import { Base } from './base.js';
+import { chooseEngine, type EngineOptions } from './engines/choose-engine.js';
 import { TransferKitError } from './errors.js';
 import type { InputRecipe, Modality } from './inputs/input.js';
 import type { JsonObject } from './common/json.js';
@@ -8,13 +10,13 @@ import type { Runtime } from './runtimes/runtime.js';
 import type { Checkpoint } from './sources/source.js';
 
 /** What an untrained network is built from. */
-export interface UntrainedOptions {
+export interface UntrainedOptions extends EngineOptions {
   /** The family's own settings: `mobilenetV2Config({ width: 0.35, imageSize: 96 })`. */
   readonly config: JsonObject;
   /** How raw inputs are prepared. Default: the family's habit. */
   readonly input?: InputRecipe;
-  /** Companion files that the input recipe needs, as text: `{ 'vocab.txt': '[PAD]\n[UNK]\n...' }`. */
-  readonly files?: Readonly<Record<string, string>>;
+  /** Companion files that the input recipe needs, as text or bytes: `{ 'vocab.txt': '[PAD]\n[UNK]\n...' }`. */
+  readonly files?: Readonly<Record<string, string | Uint8Array>>;
   readonly runtime?: Runtime;
   /** tfjs backend. Default: the best that works here. */
   readonly backend?: string;
@@ -45,10 +47,25 @@ function nothingPublished(origin: string, file: Checkpoint['file']): Checkpoint 
 export async function untrainedBase<M extends Modality>(family: AnyBackbone<M>, options: UntrainedOptions): Promise<Base<M>> {
   const { config, files = {}, runtime = defaultRuntime } = options;
   const backend = await runtime.chooseBackend(options.backend);
+  const engine = await chooseEngine(runtime, backend, options);
   const origin = `untrained ${family.name}`;
-  const file = (path: string): Promise<Uint8Array | undefined> =>
-    Promise.resolve(Object.hasOwn(files, path) ? new TextEncoder().encode(files[path]) : undefined);
+  const file = (path: string): Promise<Uint8Array | undefined> => {
+    const found = Object.hasOwn(files, path) ? files[path] : undefined;
+    return Promise.resolve(typeof found === 'string' ? new TextEncoder().encode(found) : found);
+  };
   const recipe = options.input ?? (await family.input(config, nothingPublished(origin, file)));
   const processor = await family.processor(recipe, { runtime, file });
-  return new Base({ family, config, built: family.build(config), processor, provenance: { origin, revision: 'none' }, runtime, backend });
+  const built = family.build(config);
+  const onnxRuntime = { own: options.onnxRuntime, threads: options.threads };
+  return new Base({
+    family,
+    built,
+    ...(await attachFiles(family, built, config, { runtime, onnxRuntime, file })),
+    processor,
+    provenance: { origin, revision: 'none' },
+    runtime,
+    backend,
+    engine,
+    onnxRuntime,
+  });
 }

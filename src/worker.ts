@@ -20,7 +20,10 @@ import type { SteerRequest, TrainRequest, TrainResult } from './workers/train-in
 import { buffersOf, changesSince, stateOf } from './workers/weight-changes.js';
 import type { OpenExtractor, PlainItem } from './workers/worker-extractor.js';
 
-const load = async (model: SharedModel): Promise<AnyModel> => await loadModel(sharedSource(model), { backend: model.backend, runtime });
+async function load(model: SharedModel): Promise<AnyModel> {
+  const { backend, engine, threads } = model;
+  return await loadModel(sharedSource(model), { backend, engine, runtime, ...(threads === undefined ? {} : { threads }) });
+}
 
 let extractor: Extractor | undefined;
 

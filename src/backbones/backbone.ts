@@ -8,7 +8,8 @@ import type { LayersModel, LayerVariable, SymbolicTensor, layers } from '@tensor
 import type { RawInputs } from '../data/dataset.js';
 import type { InputRecipe, Modality, ProcessorFactory } from '../inputs/input.js';
 import type { JsonObject } from '../common/json.js';
-import type { Checkpoint } from '../sources/source.js';
+import type { OnnxRuntimeRequest, Runtime } from '../runtimes/runtime.js';
+import type { Checkpoint, FileLimits } from '../sources/source.js';
 import type { WeightTable } from '../weights/fill-model.js';
 
 /** Layers that are frozen and unfrozen together. */
@@ -16,6 +17,8 @@ export interface LayerGroup {
   /** `stem`, `block-1` ... `block-16`, `top`; `embeddings`, `layer-1` ... */
   readonly name: string;
   readonly layers: readonly layers.Layer[];
+  /** Present for layers that can be run and not trained; with the number of weights that they hold outside of tfjs. */
+  readonly fixed?: { readonly parameters: number };
 }
 
 /** What heads may take from a backbone. A family offers those that it has. */
@@ -47,10 +50,39 @@ export interface BuiltBackbone {
 export interface TinyBackbone<Config extends JsonObject, M extends Modality> {
   readonly config: Config;
   readonly input: InputRecipe;
-  /** Companion files that the processor needs, as text. */
-  readonly files?: Readonly<Record<string, string>>;
+  /** Companion files that the processor needs and those that are attached, as text or bytes. */
+  readonly files?: Readonly<Record<string, string | Uint8Array>>;
   /** Eight inputs that its features can tell apart. Default for images: drawn noise. */
   readonly samples?: readonly RawInputs[M][];
+}
+
+/** What a family is given to attach files of its own to a network. */
+export interface AttachContext {
+  readonly runtime: Runtime;
+  /** How ONNX Runtime is wanted. */
+  readonly onnxRuntime: OnnxRuntimeRequest;
+  /** A file of the checkpoint or of the saved model. */
+  readonly file: (path: string, limits?: FileLimits) => Promise<Uint8Array | undefined>;
+}
+
+/** Files that a network consists of beside its tensors, ready to be run. */
+export interface AttachedFiles<Config extends JsonObject = JsonObject> {
+  /** The family's settings as they are of these files; saved with the model. */
+  readonly config: Config;
+  /** The files by path, as a saved model carries them. Attaching them again gives the same. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  /** What runs them, with its version: other versions may round otherwise. */
+  readonly runBy: string;
+  /** Lets go of what runs them. Idempotent. */
+  dispose(): Promise<void>;
+}
+
+/** A network's type in transformers. */
+export interface TransformersType {
+  /** `mobilenet_v2`, the `model_type` of its config. */
+  readonly modelType: string;
+  /** `MobileNetV2`, what the names of its classes begin with. */
+  readonly className: string;
 }
 
 /**
@@ -66,13 +98,20 @@ export interface BackboneDefinition<Config extends JsonObject = JsonObject, M ex
   readonly matches: (checkpoint: Checkpoint) => boolean;
   /**
    * The checkpoint's configuration as ours. Every field is used, checked, or known to be irrelevant.
+   * @param settings what the caller set; it overrules the result anyway, and may decide here which file is read
    * @throws TransferKitError `bad-config` naming the field that is missing or not supported.
    */
-  readonly parse: (checkpoint: Checkpoint) => Config | Promise<Config>;
+  readonly parse: (checkpoint: Checkpoint, settings?: JsonObject) => Config | Promise<Config>;
   /** Builds the network. Layer names are stable: they name the weights in saved files. */
   readonly build: (config: Config) => BuiltBackbone;
   /** One table per way of naming tensors: `huggingface`, `timm`, `torchvision`, `keras`. */
   readonly weights: Readonly<Record<string, WeightTable<Config>>>;
+  /**
+   * Reads files that are no tensors into the built network and makes them ready to be run, for families whose networks are such files.
+   * Called once after `build`; the tensors are filled after it. A family with this member may recognise checkpoints without tensors.
+   * @throws TransferKitError `not-found`, `corrupt-file`, `missing-package`, `unsupported`; nothing is left open then
+   */
+  readonly attach?: (built: BuiltBackbone, config: Config, context: AttachContext) => Promise<AttachedFiles<Config>>;
   /** How raw inputs are prepared: from the companion files where they say, else the family's own habit. */
   readonly input: (config: Config, checkpoint: Checkpoint) => InputRecipe | Promise<InputRecipe>;
   /** Makes the processor from the recipe: `imageProcessor` or `textProcessor`, or one of its own. */
@@ -84,6 +123,11 @@ export interface BackboneDefinition<Config extends JsonObject = JsonObject, M ex
    * too (`base`), for pretrained weights that gain much by a little training even on few examples.
    */
   readonly learnsByDefault?: 'head' | 'base';
+  /**
+   * What transformers calls such networks, which exported folders carry so that its libraries know how to load them. Default: a type
+   * whose inputs are those of the modality (`vit`, `bert`).
+   */
+  readonly transformersType?: TransformersType;
   /** A small config with random weights, for the conformance kit: a training step takes milliseconds. */
   readonly tiny: TinyBackbone<Config, M>;
 }

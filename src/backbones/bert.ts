@@ -323,6 +323,7 @@ export const bert = defineBackbone<BertConfig, 'text'>({
   weights: { huggingface },
   input: recipe,
   processor: textProcessor,
+  transformersType: { modelType: 'bert', className: 'Bert' },
   learnsByDefault: 'base',
   // 5e-5 suits 12 layers of width 768. Adam's best rate falls as one over the width, and with the root of the depth.
   fineTuningRate: ({ hiddenSize, layers: depth }) => 5e-5 * (768 / hiddenSize) * Math.sqrt(12 / depth),

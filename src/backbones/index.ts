@@ -18,7 +18,13 @@ export const backbones: readonly BackboneEntry[] = [
   { name: 'bert', load: async () => (await import('./bert.js')).bert },
   { name: 'static-embedding', load: async () => (await import('./static-embedding.js')).staticEmbedding },
   { name: 'keras-graph', load: async () => (await import('./keras-graph.js')).kerasGraph },
+  { name: 'onnx-text', load: async () => (await import('./onnx-text.js')).onnxText },
+  { name: 'onnx-image', load: async () => (await import('./onnx-image.js')).onnxImage },
 ];
+
+/** Whether a checkpoint is of a family. One without tensors can only be of a family that has files of its own. */
+export const recognises = (family: AnyBackbone, checkpoint: Checkpoint): boolean =>
+  (checkpoint.tensors.size > 0 || family.attach !== undefined) && family.matches(checkpoint);
 
 /**
  * The family of a name; a definition is given back as it is.
@@ -50,7 +56,7 @@ function describeConfig(config: JsonObject): string {
 export async function matchBackbone(checkpoint: Checkpoint): Promise<AnyBackbone> {
   for (const { load } of backbones) {
     const family = await load();
-    if (family.matches(checkpoint)) return family;
+    if (recognises(family, checkpoint)) return family;
   }
   const names = [...checkpoint.tensors.keys()].slice(0, 3);
   throw new TransferKitError(

@@ -89,5 +89,6 @@ export const mobilenetV2 = defineBackbone<MobileNetV2Config, 'image'>({
   weights: mobilenetV2Tables,
   input,
   processor: imageProcessor,
+  transformersType: { modelType: 'mobilenet_v2', className: 'MobileNetV2' },
   tiny: { config: tinyConfig, input: stretched([32, 32]) },
 });

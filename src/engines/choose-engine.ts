@@ -13,7 +13,7 @@ export type EngineName = (typeof engineNames)[number];
 export interface EngineOptions {
   /**
    * What runs networks: `onnx` compiles them for ONNX Runtime, `eager` calls tfjs's backend for every operation. Default `auto`: `onnx`
-   * where the package is installed and tfjs would compute on the processor; or what the environment's `TRANSFERKIT_ENGINE` says.
+   * where the package is installed, tfjs would compute on the processor and it is faster; or what the environment's `TRANSFERKIT_ENGINE` says.
    */
   readonly engine?: EngineName;
   /** Threads that ONNX Runtime computes with. Default: as many as the program may use cores. */
@@ -78,14 +78,22 @@ function cannotHave({ missing }: Missing): TransferKitError {
   );
 }
 
-async function compiled(loaded: LoadedOnnxRuntime): Promise<EngineChoice> {
-  const { createOnnxEngine } = await import('./onnx.js'); // recorder and writer, which tfjs alone does not need
+/** `4 threads`, `1 thread (the page is not isolated)`; empty where nothing is known of them. */
+function threadWords({ session: { intraOpNumThreads: threads }, remark }: LoadedOnnxRuntime): string {
+  if (threads === undefined) return '';
+  return `, ${threads} ${threads === 1 ? 'thread' : 'threads'}${remark === undefined ? '' : ` (${remark})`}`;
+}
+
+async function compiled(found: LoadedOnnxRuntime, rival: string | undefined): Promise<EngineChoice | Missing> {
+  const { createOnnxEngine, proveRuntime } = await import('./onnx.js'); // recorder and writer, which tfjs alone does not need
+  const proved = await proveRuntime(found, rival);
+  if ('missing' in proved) return proved;
+  const { processor, graphics, words } = proved;
   const notes: string[] = [];
-  const { intraOpNumThreads: threads } = loaded.session;
   return {
-    engine: createOnnxEngine(loaded, (note) => notes.includes(note) || notes.push(note)),
-    reason: `${loaded.name}${threads === undefined ? '' : `, ${threads} ${threads === 1 ? 'thread' : 'threads'}`}`,
-    threads,
+    engine: createOnnxEngine(processor, (note) => notes.includes(note) || notes.push(note), graphics),
+    reason: [`${processor.name}${threadWords(processor)}`, words].filter(Boolean).join('; '),
+    threads: processor.session.intraOpNumThreads,
     notes,
   };
 }
@@ -100,10 +108,11 @@ export async function chooseEngine(runtime: Runtime, backend: BackendChoice, opt
   checkDeclined(options);
   if (wanted === 'eager') return eagerly(backend, 'as was asked for');
   if (wanted === 'auto' && backend.hardware !== 'processor') return eagerly(backend, 'it does not compute on the processor');
-  const loaded = (await runtime.loadOnnxRuntime?.({ own: options.onnxRuntime, threads: options.threads })) ?? {
+  const found = (await runtime.loadOnnxRuntime?.({ own: options.onnxRuntime, threads: options.threads })) ?? {
     missing: `the runtime "${runtime.name}" does not offer it`,
   };
-  if (!('missing' in loaded)) return await compiled(loaded);
-  if (wanted === 'onnx') throw cannotHave(loaded);
-  return eagerly(backend, loaded.missing);
+  const choice = 'missing' in found ? found : await compiled(found, wanted === 'auto' ? backend.backend : undefined);
+  if (!('missing' in choice)) return choice;
+  if (wanted === 'onnx') throw cannotHave(choice);
+  return eagerly(backend, choice.missing);
 }

@@ -17,4 +17,4 @@ function compile({ compute }: TensorFunction): CompiledFunction {
 }
 
 /** Runs every operation at once on the active tfjs backend. */
-export const eager: Engine = Object.freeze({ name: 'eager', compiles: false, compile, settle: () => undefined });
+export const eager: Engine = Object.freeze({ name: 'eager', compiles: false, compile, settle: () => undefined, forget: () => undefined });

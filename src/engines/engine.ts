@@ -71,4 +71,6 @@ export interface Engine {
    * a variable that is some function's state calls this before.
    */
   settle(variables: readonly Variable[]): void;
+  /** Lets go of numbers that are kept elsewhere and are in their variables too. Not while a function runs that has them as its state. */
+  forget(variables: readonly Variable[]): void;
 }

@@ -5,19 +5,30 @@ import { OnnxFunction } from './onnx/onnx-function.js';
 import type { LoadedOnnxRuntime } from './onnx/onnx-runtime.js';
 import { StateStore } from './onnx/state-store.js';
 
+export { proveRuntime } from './onnx/prove-runtime.js';
+
 /**
  * An engine that records functions as ONNX graphs and lets ONNX Runtime run them. A function that a graph cannot hold is run by the eager
  * engine instead.
  * @param onNote is told once of each function that is run eagerly, and why
+ * @param stateless runs functions without state, where that is another
  */
-export function createOnnxEngine(loaded: LoadedOnnxRuntime, onNote: (note: string) => void = () => undefined): Engine {
+export function createOnnxEngine(
+  loaded: LoadedOnnxRuntime,
+  onNote: (note: string) => void = () => undefined,
+  stateless: LoadedOnnxRuntime = loaded,
+): Engine {
   const store = new StateStore(loaded.runtime);
   const settle: Engine['settle'] = (variables) => store.settle(variables);
   return {
     name: 'onnx',
     compiles: true,
-    compile: (source) => withFallback(source, new OnnxFunction(source, loaded, store), settle, onNote),
+    compile: (source) => {
+      const ort = (source.state ?? []).length === 0 ? stateless : loaded;
+      return withFallback(source, new OnnxFunction(source, ort, store), settle, onNote);
+    },
     settle,
+    forget: (variables) => store.forget(variables),
   };
 }
 

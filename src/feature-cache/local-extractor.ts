@@ -3,7 +3,6 @@ import { runExamples } from '../inference/run-examples.js';
 import type { TransferKitError } from '../errors.js';
 import type { Random } from '../common/random.js';
 import { inOrder } from '../inputs/encode.js';
-import { inferenceWith } from '../layers/run-graph.js';
 import type { AnyModel } from '../training/weight-set.js';
 import { bordersOf } from './borders.js';
 import type { ExtractedExample, ExtractedItem, ExtractionJob, Extractor } from './extractor.js';
@@ -17,11 +16,12 @@ const bytesOf = ({ branches }: ReadItem): number =>
 /** Runs the part in front of the border over some examples. */
 async function runItems(model: AnyModel, firstGroup: number, items: readonly ReadItem[]): Promise<ExtractedExample[]> {
   const { branches } = model.head;
+  const { networks, parts } = model.base;
+  const part = { start: parts.built.model.inputs, wanted: bordersOf(model, firstGroup), adapter: model.adapter };
   const rows = await runExamples(
-    model.base.parts.built.model.inputs,
+    networks,
+    part,
     items.flatMap((item) => item.branches),
-    bordersOf(model, firstGroup),
-    inferenceWith(model.adapter),
   );
   return items.map((item, index) => ({
     branches: rows.slice(index * branches, (index + 1) * branches),

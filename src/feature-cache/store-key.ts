@@ -54,8 +54,9 @@ async function fileFacts(model: AnyModel): Promise<(readonly [string, string])[]
 
 /** How features of a model at a border are known again. */
 export async function storeIdentity(model: AnyModel, firstGroup: number): Promise<StoreIdentity> {
-  const { family, config, processor, runtime, provenance, built, backend } = model.base.parts;
+  const { family, config, processor, runtime, provenance, built, backend, attached } = model.base.parts;
   const { head } = model;
+  const engine = model.base.engine.name;
   // By the layer's place: tfjs counts up the names of tensors from load to load.
   const places = new Map(built.model.layers.map((layer, index) => [layer, index]));
   const tensors = bordersOf(model, firstGroup);
@@ -66,6 +67,9 @@ export async function storeIdentity(model: AnyModel, firstGroup: number): Promis
   const facts = {
     numbersVersion,
     backend: backend.backend,
+    // Engines round differently: what is kept belongs to one. The name alone, where it is not tfjs, keeps older stores valid.
+    ...(engine === 'eager' ? {} : { engine }),
+    ...(attached === undefined ? {} : { runBy: attached.runBy }),
     family: family.name,
     config,
     recipe: processor.recipe,
@@ -86,6 +90,7 @@ export async function storeIdentity(model: AnyModel, firstGroup: number): Promis
     shapes: tensors.map(({ shape }) => [...shape.slice(1)]),
     recipe: processor.recipe,
     backend: backend.backend,
+    engine,
     adapter: inFront !== null,
   };
   return { name: await runtime.sha256(utf8(canonicalJson(facts))), about: about as unknown as JsonObject };

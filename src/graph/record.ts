@@ -6,7 +6,7 @@ import type { OnnxModel, OnnxNode, OnnxTensor, OnnxValue } from './onnx-model.js
 import { simplify } from './simplify.js';
 import { freeSizeNodes } from './size-nodes.js';
 import { tensorOf } from './tensor-bytes.js';
-import { underRecording, type Recording } from './recording-backend.js';
+import { needsReading, underRecording, type NumbersAhead, type Recording } from './recording-backend.js';
 import type { Traced, TracedType } from './traced.js';
 
 /** What is to be recorded. It is called once for fixed sizes, twice where some are free. */
@@ -52,7 +52,11 @@ interface Sized {
  * Runs a function under the recorder with its free sizes replaced. Variables of its state stand for inputs meanwhile, and get their numbers
  * back.
  */
-function recordSized({ inputs, compute, outputs, state = [] }: RecordRequest, sizeOf: (size: number | string) => number): Sized {
+function recordSized(
+  { inputs, compute, outputs, state = [] }: RecordRequest,
+  sizeOf: (size: number | string) => number,
+  ahead: NumbersAhead | undefined,
+): Sized {
   const before = state.map(({ variable }) => tf.keep(tf.clone(variable)));
   try {
     return underRecording(
@@ -76,6 +80,7 @@ function recordSized({ inputs, compute, outputs, state = [] }: RecordRequest, si
         return found;
       },
       new Set(state.map(({ variable }) => variable)),
+      ahead,
     );
   } finally {
     state.forEach(({ variable }, index) => variable.assign(before[index]!));
@@ -105,23 +110,39 @@ function explain(error: unknown): unknown {
  * its state is an output named `<name>/next`; the variables stay as they are. Masks of dropout are inputs too.
  *
  * Free sizes are found by recording twice with different small ones and comparing: what differs must be a product of them.
+ * @param ahead numbers of captured tensors whose backend cannot be read at once; see `recordReading`
  * @throws TransferKitError `unsupported` where the function does what a graph cannot, or does other things with another batch
  */
-export function record(request: RecordRequest): RecordedGraph {
+export function record(request: RecordRequest, ahead?: NumbersAhead): RecordedGraph {
   try {
-    return recordGraph(request);
+    return recordGraph(request, ahead);
   } catch (error) {
     throw explain(error);
   }
 }
 
-function recordGraph(request: RecordRequest): RecordedGraph {
+/**
+ * Records a function whose captured tensors may be where they cannot be read at once, as on WebGPU. Only there they are all read first.
+ * @throws TransferKitError `unsupported` as `record` does
+ */
+export async function recordReading(request: TensorFunction): Promise<RecordedGraph> {
+  try {
+    return record(request);
+  } catch (error) {
+    if (!needsReading(error)) throw error;
+  }
+  const tensors = [...new Map(request.constants().map((tensor) => [tensor.dataId, tensor])).values()];
+  const ahead = await Promise.all(tensors.map(async (tensor) => [tensor.dataId, await tensor.data()] as const));
+  return record(request, new Map(ahead));
+}
+
+function recordGraph(request: RecordRequest, ahead: NumbersAhead | undefined): RecordedGraph {
   const names = [...new Set(request.inputs.flatMap(({ shape }) => shape.filter((size) => typeof size === 'string')))];
   const samples: SizeSamples = Object.fromEntries(names.map((name, index) => [name, samplePairs[index]!]));
   const at = (which: 0 | 1) => (size: number | string) => (typeof size === 'number' ? size : samples[size]![which]);
-  const one = recordSized(request, at(0));
+  const one = recordSized(request, at(0), ahead);
   if (names.length === 0) return assemble(request, one, { constants: new Map(), outputs: one.outputs, draws: one.graph.draws });
-  const other = recordSized(request, at(1));
+  const other = recordSized(request, at(1), ahead);
   const recordings = [one, other].map(({ graph, outputs }) => ({ nodes: graph.nodes, constants: graph.constants, outputs }));
   const free = alignRecordings(recordings[0]!, recordings[1]!, samples);
   const sizes = (shape: readonly number[], twin: readonly number[]): Size[] =>

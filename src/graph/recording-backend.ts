@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { forgetTape } from '../engines/forget-tape.js';
+import { TransferKitError } from '../errors.js';
 import { GraphBuilder, notRecordable } from './graph-builder.js';
 import { kernels } from './kernels/index.js';
 import { isTracedType, type KnownNumbers, type Traced } from './traced.js';
@@ -16,20 +17,26 @@ interface TensorBooks {
 
 const backendOf = (dataId: DataId): tf.KernelBackend => (tf.engine() as unknown as TensorBooks).state.tensorInfo.get(dataId)!.backend;
 
+/** Numbers that were read before a recording, by the data of their tensors. */
+export type NumbersAhead = ReadonlyMap<object, ArrayLike<number>>;
+
 /** Numbers of a captured tensor, read through the backend that has them, so that nothing is moved. */
-function captured({ dataId, shape }: tf.TensorInfo): KnownNumbers {
+function captured({ dataId, shape }: tf.TensorInfo, ahead: NumbersAhead): KnownNumbers {
   const backend = backendOf(dataId);
   return {
     identity: dataId,
     read: () => {
       try {
-        return backend.readSync(dataId) as ArrayLike<number>;
+        return ahead.get(dataId) ?? (backend.readSync(dataId) as ArrayLike<number>);
       } catch (cause) {
-        throw notRecordable(`a tensor [${shape.join(',')}] of a backend that cannot be read at once`, {}, cause);
+        throw notRecordable(`a tensor [${shape.join(',')}] of a backend that cannot be read at once`, { needsReading: true }, cause);
       }
     },
   };
 }
+
+/** Whether an error says that numbers are to be read before the recording. */
+export const needsReading = (error: unknown): boolean => TransferKitError.isInstance(error) && error.details['needsReading'] === true;
 
 const uniform = (values: ArrayLike<number>): boolean => {
   for (let index = 1; index < values.length; index++) if (values[index] !== values[0]) return false;
@@ -40,6 +47,8 @@ const uniform = (values: ArrayLike<number>): boolean => {
 export class Recording {
   readonly graph = new GraphBuilder();
   readonly #values = new WeakMap<DataId, Traced>();
+
+  constructor(private readonly ahead: NumbersAhead = new Map()) {}
 
   /** Declares a value of the graph as the data of a new tensor. */
   register(traced: Traced): tf.TensorInfo {
@@ -54,7 +63,7 @@ export class Recording {
     if (own !== undefined) return this.#inShape(own, tensor);
     if (!isTracedType(tensor.dtype)) throw notRecordable(`a tensor of type ${tensor.dtype}`);
     // not even a single number is looked at: on a graphics card that would wait for all that is under way
-    return { shape: tensor.shape, type: tensor.dtype, names: new Map(), known: captured(tensor) };
+    return { shape: tensor.shape, type: tensor.dtype, names: new Map(), known: captured(tensor, this.ahead) };
   }
 
   /** tfjs gives a tensor another shape without asking the backend, where only ones come or go. */
@@ -155,14 +164,19 @@ function keepVariables(except: ReadonlySet<tf.Variable>): () => string[] {
 /**
  * Runs a function with the recorder as tfjs's backend, then goes back to the one before. All at once: nobody else computes meanwhile.
  * @param state variables that the function may assign to. The caller looks after them; all others keep their numbers
+ * @param ahead numbers of captured tensors whose backend cannot be read at once
  * @throws TransferKitError `unsupported` where another variable was assigned to
  */
-export function underRecording<T>(record: (recording: Recording) => T, state: ReadonlySet<tf.Variable> = new Set()): T {
+export function underRecording<T>(
+  record: (recording: Recording) => T,
+  state: ReadonlySet<tf.Variable> = new Set(),
+  ahead?: NumbersAhead,
+): T {
   register();
   if (current !== undefined) throw new Error('a recording within a recording');
   const before = (tf.getBackend() as string | undefined) ?? tfjsChoice();
   const giveBack = keepVariables(state);
-  current = new Recording();
+  current = new Recording(ahead);
   let lost: string[] = [];
   let result: T;
   try {

@@ -3,6 +3,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Adapter } from '../adapters/adapter.js';
 import type { Base } from '../base.js';
 import type { AnyHead } from '../heads/head.js';
+import type { NetworkFunctions } from './network-functions.js';
 import { runExamples } from './run-examples.js';
 import type { EncodedArray, EncodedInput } from '../inputs/input.js';
 import { inference, runGraph, type RunOptions } from '../layers/run-graph.js';
@@ -12,6 +13,8 @@ export interface HeadedBase {
   readonly base: Base;
   readonly head: AnyHead;
   readonly headModel: LayersModel;
+  /** The compiled parts of `headModel`. */
+  readonly networks: NetworkFunctions;
   readonly adapter?: Adapter | undefined;
 }
 
@@ -26,10 +29,10 @@ export function applyHead(headModel: LayersModel, features: readonly Tensor[], o
  * @returns per example, one array per output of the head
  */
 export async function headOutputs(
-  { base, head, headModel, adapter }: HeadedBase,
+  { base, head, headModel, networks, adapter }: HeadedBase,
   examples: readonly (readonly EncodedInput[])[],
 ): Promise<EncodedArray[][]> {
   const rows = await base.features(examples.flat(), head.takes, adapter);
   const perExample = examples.map((_, index) => ({ arrays: rows.slice(index * head.branches, (index + 1) * head.branches).flat() }));
-  return runExamples(headModel.inputs, perExample, headModel.outputs);
+  return runExamples(networks, { start: headModel.inputs, wanted: headModel.outputs }, perExample);
 }

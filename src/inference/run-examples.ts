@@ -1,10 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { SymbolicTensor } from '@tensorflow/tfjs-layers';
 import { breathe } from '../engines/breathe.js';
-import { eager } from '../engines/eager.js';
+import { collate, collateArrays, uncollate, uncollateArrays } from '../inputs/collate.js';
 import type { EncodedArray } from '../inputs/input.js';
-import { collate, uncollate } from '../inputs/collate.js';
-import { inference, runGraph, type RunOptions } from '../layers/run-graph.js';
+import type { NetworkFunctions, NetworkPart } from './network-functions.js';
 
 /** Inputs run through a network at once when nothing is learnt. More gains little on a processor and costs memory. */
 const inferenceBatch = 16;
@@ -42,36 +40,20 @@ export interface GraphInput {
 }
 
 /**
- * Runs part of a graph over examples, in inference mode and in batches of one shape. The numbers of an example do not depend on
- * what it is computed with.
- * @param start the tensors that are fed
- * @param wanted which tensors of the graph are asked for
- * @param options `inferenceWith(model.adapter)` for the base of a model that has an adapter
+ * Runs part of a network over examples, in inference mode and in batches of one shape: what an example is computed with changes no
+ * number, but for rounding by an engine that computes single examples in another order.
+ * @param networks the compiled parts of the network
  * @returns per example, in the order given, one array per wanted tensor, without the batch axis
  */
-export async function runExamples(
-  start: readonly SymbolicTensor[],
-  inputs: readonly GraphInput[],
-  wanted: readonly SymbolicTensor[],
-  options: RunOptions = inference,
-): Promise<EncodedArray[][]> {
-  const network = eager.compile((tensors) =>
-    runGraph(new Map(start.map((symbolic, index) => [symbolic, tensors[index]!])), wanted, options),
-  );
-  const padding = start.map(() => 0); // nothing is padded where all have one shape
+export async function runExamples(networks: NetworkFunctions, part: NetworkPart, inputs: readonly GraphInput[]): Promise<EncodedArray[][]> {
   const rows: EncodedArray[][] = inputs.map(() => []);
-  try {
-    for (const batch of batchesByShape(inputs)) {
-      await breathe();
-      const tensors = collateInputs(
-        batch.map((index) => inputs[index]!),
-        padding,
-      );
-      const outputs = disposeAfter(tensors, () => network.run(tensors));
-      for (const column of await uncollateAll(outputs)) batch.forEach((index, row) => rows[index]!.push(column[row]!));
+  for (const batch of batchesByShape(inputs)) {
+    await breathe();
+    const collated = part.start.map((_, position) => collateArrays(batch.map((index) => inputs[index]!.arrays[position]!)));
+    for (const output of await networks.run(part, collated)) {
+      const column = uncollateArrays(output);
+      batch.forEach((index, row) => rows[index]!.push(column[row]!));
     }
-  } finally {
-    network.dispose();
   }
   return rows;
 }

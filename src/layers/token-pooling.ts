@@ -24,9 +24,17 @@ const pools: Readonly<Record<PoolingMode, Pool>> = {
   max: (sequence, mask) => tf.max(tf.add(tf.mul(sequence, mask), tf.mul(tf.sub(1, mask), lowest)), 1),
 };
 
+/** The same where every token counts. */
+const unmasked: Readonly<Record<PoolingMode, (sequence: tf.Tensor) => tf.Tensor>> = {
+  mean: (sequence) => tf.mean(sequence, 1),
+  cls: (sequence) => tf.squeeze(tf.slice(sequence, [0, 0, 0], [-1, 1, -1]), [1]),
+  max: (sequence) => tf.max(sequence, 1),
+};
+
 /**
  * One vector for a text. Inputs, in this order: sequence float32 [batch, tokens, features], mask int32 or float32
- * [batch, tokens]. Output: float32 [batch, features]. Padding never counts; a text without tokens has the mean 0.
+ * [batch, tokens]. Output: float32 [batch, features]. Padding never counts; a text without tokens has the mean 0. Without a mask, as for
+ * the patches of a photo, every token counts.
  */
 export class TokenPooling extends layers.Layer {
   static readonly className = 'TransferKitTokenPooling';
@@ -39,13 +47,15 @@ export class TokenPooling extends layers.Layer {
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
-    const [sequence, mask] = inputs as tf.Tensor[];
+    const [sequence, mask] = Array.isArray(inputs) ? inputs : [inputs];
+    if (mask === undefined) return tf.tidy(() => unmasked[this.mode](sequence!));
     // [batch, tokens] -> [batch, tokens, 1], to stretch over the features
-    return tf.tidy(() => pools[this.mode](sequence!, tf.expandDims(tf.cast(mask!, 'float32'), 2)));
+    return tf.tidy(() => pools[this.mode](sequence!, tf.expandDims(tf.cast(mask, 'float32'), 2)));
   }
 
   override computeOutputShape(inputShape: Shape | Shape[]): Shape {
-    const [batch, , features] = (inputShape as Shape[])[0]!;
+    const [first] = inputShape;
+    const [batch, , features] = Array.isArray(first) ? first : (inputShape as Shape);
     return [batch!, features!];
   }
 

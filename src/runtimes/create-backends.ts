@@ -3,7 +3,7 @@ import '@tensorflow/tfjs-layers'; // registers the gradients; core alone has non
 import { TransferKitError } from '../errors.js';
 import { unknownName } from '../common/nearest-name.js';
 import { probeBackend } from './probe-backend.js';
-import type { BackendChoice, BackendTrial } from './runtime.js';
+import type { BackendChoice, BackendMemory, BackendTrial } from './runtime.js';
 import { withoutWarnings } from './without-warnings.js';
 
 /** How one backend is made ready to be activated. */
@@ -12,11 +12,15 @@ export interface BackendRecipe {
   readonly name: string;
   /** Other names that a person may type. */
   readonly aliases: readonly string[];
+  /** What it computes on. */
+  readonly hardware: BackendChoice['hardware'];
   /**
    * Imports and registers what it needs. Gives words about it: `wasm (SIMD)`.
    * @throws TransferKitError `missing-package`; Error in plain words when it is there and cannot be used.
    */
   readonly prepare: () => Promise<string>;
+  /** Its memory, where that is limited; asked for as soon as it has started. */
+  readonly memory?: () => BackendMemory | undefined;
 }
 
 /** What the choice of a backend has to know of the place. */
@@ -40,6 +44,8 @@ export interface Backends {
   /** @throws TransferKitError `unknown-name`, `missing-package`, `unsupported` when the backend that was asked for cannot be had. */
   chooseBackend(wanted?: string): Promise<BackendChoice>;
   describe(): string;
+  /** The memory of the chosen backend, where that is limited. */
+  memory(): BackendMemory | undefined;
 }
 
 /** Prepares a backend, makes it the active one and lets it prove itself; gives words about it. */
@@ -51,6 +57,7 @@ async function activate(recipe: BackendRecipe, { aroundStart = (start) => start(
   if (words === undefined) throw new Error(`tfjs could not start it: ${warnings.join(' ') || 'no reason given'}`);
   await tf.ready();
   await probeBackend();
+  recipe.memory?.();
   return words;
 }
 
@@ -74,7 +81,7 @@ async function tryInOrder(recipes: readonly BackendRecipe[], place: BackendPlace
   for (const recipe of recipes) {
     try {
       const reason = await activate(recipe, place);
-      return { backend: recipe.name, trials: [...trials, { name: recipe.name, chosen: true, reason }] };
+      return { backend: recipe.name, hardware: recipe.hardware, trials: [...trials, { name: recipe.name, chosen: true, reason }] };
     } catch (error) {
       trials.push({ name: recipe.name, chosen: false, reason: shortReason(error) });
     }
@@ -86,7 +93,7 @@ async function tryInOrder(recipes: readonly BackendRecipe[], place: BackendPlace
 async function takeOne(recipe: BackendRecipe, place: BackendPlace): Promise<BackendChoice> {
   try {
     const reason = await activate(recipe, place);
-    return { backend: recipe.name, trials: [{ name: recipe.name, chosen: true, reason }] };
+    return { backend: recipe.name, hardware: recipe.hardware, trials: [{ name: recipe.name, chosen: true, reason }] };
   } catch (error) {
     throw cannotHave(recipe.name, error);
   }
@@ -133,5 +140,6 @@ export function createBackends(place: BackendPlace): Backends {
       return next;
     },
     describe: () => describeChoice(current, place.place),
+    memory: () => (current === undefined ? undefined : findRecipe(current.backend, place.recipes).memory?.()),
   };
 }

@@ -5,6 +5,7 @@ import { cacheFolder } from './node/cache-folder.js';
 import { download } from './node/download.js';
 import { joinPath, listFolder, openFile, sha256 } from './node/files.js';
 import { decodeImage, encodeImage } from './node/images.js';
+import { onnxLoader } from './node/onnx-runtime.js';
 import { progress } from './node/progress.js';
 import { openRecords } from './node/records.js';
 import { spawner, spawnWorker } from './node/workers.js';
@@ -26,7 +27,9 @@ import { writeFolder } from './node/write-folder.js';
 export const runtime: Runtime = Object.freeze<Runtime>({
   name: 'node',
   chooseBackend: (wanted) => backends.chooseBackend(wanted),
-  describe: () => backends.describe(),
+  describe: () => [backends.describe(), onnxLoader.describe()].filter(Boolean).join('; '),
+  loadOnnxRuntime: (request) => onnxLoader.load(request),
+  memory: () => backends.memory(),
   openFile,
   listFolder,
   joinPath,

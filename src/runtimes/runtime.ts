@@ -5,6 +5,7 @@
  * `undefined` for "not here" and throws only for "here, and broken".
  */
 import type { JsonObject } from '../common/json.js';
+import type { LoadedOnnxRuntime } from '../engines/onnx/onnx-runtime.js';
 import type { ByteFile } from '../weights/byte-file.js';
 
 /** A decoded picture: 8-bit RGB, row-major, `data.length === width * height * 3`. Orientation is already applied. */
@@ -39,7 +40,40 @@ export interface BackendTrial {
 export interface BackendChoice {
   /** tfjs's own name: `tensorflow`, `wasm`, `webgpu`, `webgl`, `cpu`. */
   readonly backend: string;
+  /** What it computes on. */
+  readonly hardware: 'processor' | 'graphics';
   readonly trials: readonly BackendTrial[];
+}
+
+/** Why something optional cannot be had here, and what it would give: one line. */
+export interface Missing {
+  readonly missing: string;
+}
+
+/** How ONNX Runtime is wanted. */
+export interface OnnxRuntimeRequest {
+  /** The package as the caller imported it, in place of the one that is installed. */
+  readonly own?: object | undefined;
+  /** Threads to compute with. Default: as many as the program may use cores. */
+  readonly threads?: number | undefined;
+}
+
+/** How far the memory of a backend was filled while something ran, in bytes beyond what was in it before. */
+export interface MemoryUse {
+  /** The most at any time. */
+  readonly peak: number;
+  /** What was in it when something was put there for the last time. */
+  readonly last: number;
+}
+
+/** The memory of a backend that cannot have as much as the machine has. */
+export interface BackendMemory {
+  /** Most bytes that it can have. */
+  readonly limit: number;
+  /** Runs something and watches the memory. Not to be nested. */
+  watch(work: () => void): MemoryUse;
+  /** A TransferKitError `out-of-memory` for an error that says so in the backend's own way; any other error as it is. */
+  explain(error: unknown): unknown;
 }
 
 /** A place that keeps downloads between runs. Keys are chosen by the caller. */
@@ -152,8 +186,15 @@ export interface Runtime {
    * @throws TransferKitError `unknown-name`, `missing-package` when a backend that was asked for cannot be had.
    */
   chooseBackend(wanted?: string): Promise<BackendChoice>;
-  /** The choice made so far, in words. */
+  /** The choice made so far, in words; and ONNX Runtime, once it was looked for. */
   describe(): string;
+  /**
+   * ONNX Runtime, with settings that fit the machine; imported when it is first asked for. Absent where there is none.
+   * @throws TransferKitError `bad-option` when `own` is not what it should be
+   */
+  loadOnnxRuntime?(request?: OnnxRuntimeRequest): Promise<LoadedOnnxRuntime | Missing>;
+  /** The memory of the backend that was chosen; undefined where it can have what the machine has, and before the choice. */
+  memory?(): BackendMemory | undefined;
   /** Opens a file by path or file URL; undefined when there is none. */
   openFile(path: string): Promise<ByteFile | undefined>;
   /** Entries of a folder sorted by name; undefined when there is none. */

@@ -14,6 +14,7 @@ import { depthwiseConv2dNativeBackpropFilter, depthwiseConv2dNativeBackpropInput
 import { einsum } from './wasm-kernels/einsum.js';
 import { identity } from './wasm-kernels/identity.js';
 import { batchMatMul, fusedMatMul } from './wasm-kernels/mat-mul.js';
+import { maxPoolGrad } from './wasm-kernels/max-pool.js';
 import { explicitSamePadding } from './wasm-kernels/same-padding.js';
 import { unsortedSegmentSum } from './wasm-kernels/segment-sum.js';
 import { mean, sum } from './wasm-kernels/sum-axes.js';
@@ -31,6 +32,7 @@ const replaced: Readonly<Record<string, KernelFactory>> = {
   FusedConv2D: explicitSamePadding(false),
   FusedDepthwiseConv2D: explicitSamePadding(true),
   Identity: identity,
+  MaxPoolGrad: () => maxPoolGrad,
   Mean: mean,
   Sum: sum,
   Tile: tile,

@@ -4,6 +4,7 @@ import { remove, tryLock, writeFile } from './web/change-files.js';
 import { download } from './web/download.js';
 import { joinPath, listFolder, openFile, sha256 } from './web/files.js';
 import { decodeImage, encodeImage } from './web/images.js';
+import { onnxLoader } from './web/onnx-runtime.js';
 import { setPaths, type WasmPaths } from './web/wasm-paths.js';
 import { writeFolder } from './web/write-folder.js';
 
@@ -48,7 +49,9 @@ export function configureWeb({ wasmPaths }: WebOptions): void {
 export const runtime: Runtime = Object.freeze<Runtime>({
   name: 'web',
   chooseBackend: (wanted) => backends.chooseBackend(wanted),
-  describe: () => backends.describe(),
+  describe: () => [backends.describe(), onnxLoader.describe()].filter(Boolean).join('; '),
+  loadOnnxRuntime: (request) => onnxLoader.load(request),
+  memory: () => backends.memory(),
   openFile,
   listFolder,
   joinPath,

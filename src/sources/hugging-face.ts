@@ -63,11 +63,13 @@ const badAddress = (received: string): TransferKitError =>
 async function openRepo(repo: string, revision: string, context: SourceContext): Promise<Checkpoint> {
   const place = describeRepo(repo, revision, context);
   const listing = await fetchListing(place, context);
+  const paths = [...listing.files.keys()];
   return openCheckpointFiles({
     origin: place.origin,
     revision: listing.commit,
     license: listing.license,
-    names: [...listing.files.keys()].filter((path) => !path.includes('/')),
+    names: paths.filter((path) => !path.includes('/')),
+    nested: paths.filter((path) => path.includes('/')),
     open: (path) => openHubFile(place, listing, path, context),
   });
 }

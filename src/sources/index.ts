@@ -30,7 +30,7 @@ async function holdsModelJson(path: string, runtime: Runtime): Promise<boolean> 
 }
 
 const isFolderOrWeights = async (path: string, runtime: Runtime): Promise<boolean> =>
-  isLocal(path) && (path.endsWith('.safetensors') || (await runtime.listFolder(path)) !== undefined);
+  isLocal(path) && (/\.(safetensors|onnx)$/.test(path) || (await runtime.listFolder(path)) !== undefined);
 
 /** Every source of the package, in the order in which they are asked. */
 export const sources: readonly SourceEntry[] = [
@@ -54,7 +54,7 @@ export const sources: readonly SourceEntry[] = [
   },
   {
     name: 'folder',
-    example: 'path/to/folder or path/to/model.safetensors',
+    example: 'path/to/folder, path/to/model.safetensors or path/to/model.onnx',
     accepts: isFolderOrWeights,
     load: async () => (await import('./folder.js')).folder,
   },

@@ -42,6 +42,7 @@ async function openMemory(content: MemoryContent, { runtime }: SourceContext): P
   const hashes = await Promise.all([...tensors.values()].map(({ values }) => runtime.sha256(bytesOf(values))));
   const description = JSON.stringify([config, [...tensors].map(([name, { shape }]) => [name, shape]), hashes]);
   return makeCheckpoint({ origin, license, revision: await runtime.sha256(toBytes(description)) }, config, {
+    names: [...files.keys()],
     tensors: new Map([...tensors].map(([name, value]) => [name, infoOf(value)])),
     // A copy: some tfjs backends keep the array that they are given, and the caller may go on writing to his.
     tensor: (name) => {

@@ -8,6 +8,12 @@ import type { JsonObject } from '../common/json.js';
 import type { Runtime } from '../runtimes/runtime.js';
 import type { TensorInfo, TensorValue } from '../weights/tensor-value.js';
 
+/** Bounds of what is read into memory at once. */
+export interface FileLimits {
+  /** Larger files are refused. Default 256 MB. */
+  readonly maxBytes?: number;
+}
+
 /** A pretrained model as published: its configuration, its tensors, and the files that came with it. */
 export interface Checkpoint {
   /** Where it came from, for messages and for the model card: `hf://google/mobilenet_v2_1.0_224`. */
@@ -25,8 +31,10 @@ export interface Checkpoint {
    * @throws TransferKitError `not-found` for an unknown name, `corrupt-file`, `network`.
    */
   tensor(name: string): Promise<TensorValue>;
-  /** A companion file (tokenizer, processor, licence), or undefined where there is none. */
-  file(path: string): Promise<Uint8Array | undefined>;
+  /** Paths of the files that are there, those in folders included as far as the place lists them; absent where it lists none. */
+  readonly names?: readonly string[];
+  /** A companion file (tokenizer, processor, licence), or undefined where there is none. @throws TransferKitError `too-large` */
+  file(path: string, limits?: FileLimits): Promise<Uint8Array | undefined>;
   /** Releases file handles. Idempotent. */
   close(): Promise<void>;
 }

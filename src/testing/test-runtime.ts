@@ -35,6 +35,31 @@ async function backendLearns(runtime: Runtime, name?: string): Promise<void> {
   check(runtime.describe().includes(choice.backend), 'describe() does not name the backend');
 }
 
+/** A sum is watched: both of its operands are there at once, and nothing is left. */
+async function watchesMemory(runtime: Runtime): Promise<void> {
+  await runtime.chooseBackend();
+  const memory = runtime.memory?.();
+  if (memory === undefined) return;
+  const work = () => tf.dispose(tf.tidy(() => tf.add(tf.zeros([1000]), tf.ones([1000]))));
+  const { peak, last } = memory.watch(work);
+  check(peak >= 8000 && last <= peak && peak < memory.limit, `adding 1000 numbers filled ${peak} bytes, ${last} of them at the end`);
+  const again = memory.watch(work);
+  check(again.peak <= peak, `the same again filled ${again.peak} bytes instead of ${peak}`);
+  const other = new Error('something else');
+  check(memory.explain(other) === other, 'an error that has nothing to do with memory was changed');
+}
+
+/** ONNX Runtime is there, with threads to compute with, or one line says why not. */
+async function findsOnnxRuntime(runtime: Runtime): Promise<void> {
+  const found = await runtime.loadOnnxRuntime?.({ threads: 1 });
+  if (found === undefined) return;
+  if ('missing' in found) return check(/^[^\n]+$/.test(found.missing), `what is missing is not told in one line: ${found.missing}`);
+  check(found.session.intraOpNumThreads === 1, `one thread was asked for, received ${found.session.intraOpNumThreads}`);
+  check(typeof found.runtime.InferenceSession.create === 'function' && / \d/.test(found.name), 'what was found is not ONNX Runtime');
+  check(runtime.describe().includes(found.name), 'describe() does not name it');
+  await expectFailure(async () => await runtime.loadOnnxRuntime?.({ own: {} }), 'bad-option', 'onnxRuntime');
+}
+
 async function foldersAppearWhole(runtime: Runtime, folder: string): Promise<void> {
   const path = runtime.joinPath(folder, 'model');
   await runtime.writeFolder(
@@ -94,6 +119,8 @@ export function runtimeCases(runtime: Runtime, { folder, picture, backends = [] 
         await expectFailure(() => runtime.chooseBackend('abacus'), 'unknown-name', 'abacus');
       },
     },
+    { name: 'watches the memory of a backend that has a limit', run: () => watchesMemory(runtime) },
+    { name: 'finds ONNX Runtime, or says in one line that it is not here', run: () => findsOnnxRuntime(runtime) },
     { name: 'hashes', run: () => hashes(runtime) },
     ...(folder === undefined
       ? []

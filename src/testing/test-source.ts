@@ -40,6 +40,12 @@ async function tensorsAreAsAnnounced(checkpoint: Checkpoint): Promise<void> {
   }
 }
 
+/** A few of the files that are listed, if any are. */
+async function listedFilesAreThere(checkpoint: Checkpoint): Promise<void> {
+  for (const name of (checkpoint.names ?? []).slice(0, 5))
+    check((await checkpoint.file(name)) !== undefined, `"${name}" is listed and not there`);
+}
+
 /** The first tensor, and whether what is written into it shows in a second reading. */
 async function readingsAreIndependent(checkpoint: Checkpoint): Promise<void> {
   const [name] = checkpoint.tensors.keys();
@@ -82,6 +88,7 @@ export function sourceCases(
         await expectFailure(() => checkpoint.tensor('no/such/tensor'), 'not-found', 'no/such/tensor');
       }),
     },
+    { name: 'files that are listed are there', run: use(listedFilesAreThere) },
     {
       name: 'a file that is not there is undefined',
       run: use(async (checkpoint) => check((await checkpoint.file('no-such-file.txt')) === undefined, 'a missing file was found')),

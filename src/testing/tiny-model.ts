@@ -3,6 +3,7 @@ import type { AnyBackbone } from '../backbones/backbone.js';
 import type { Base } from '../base.js';
 import type { Dataset, PixelData } from '../data/dataset.js';
 import { createDataset } from '../data/create-dataset.js';
+import type { EngineOptions } from '../engines/choose-engine.js';
 import { classification } from '../heads/classification.js';
 import { createRandom } from '../common/random.js';
 import type { Runtime } from '../runtimes/runtime.js';
@@ -12,8 +13,8 @@ import { untrainedBase } from '../untrained-base.js';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** A family's tiny network with seeded random weights, as if it had been loaded. */
-export async function tinyBase(family: AnyBackbone, runtime: Runtime, seed = 3): Promise<Base> {
-  const base = await untrainedBase(family, { ...family.tiny, runtime });
+export async function tinyBase(family: AnyBackbone, runtime: Runtime, seed = 3, engine: EngineOptions = {}): Promise<Base> {
+  const base = await untrainedBase(family, { ...family.tiny, runtime, ...engine });
   reseed(base, seed);
   return base;
 }
@@ -52,6 +53,6 @@ export function tinySamples(family: AnyBackbone): Dataset<never, string> {
 }
 
 /** A tiny base with a classifier for its samples. */
-export async function tinyModel(family: AnyBackbone, runtime: Runtime): Promise<AnyModel> {
-  return addHead(await tinyBase(family, runtime), classification(['even', 'odd']), { seed: 5 }) as AnyModel;
+export async function tinyModel(family: AnyBackbone, runtime: Runtime, engine?: EngineOptions): Promise<AnyModel> {
+  return addHead(await tinyBase(family, runtime, 3, engine), classification(['even', 'odd']), { seed: 5 }) as AnyModel;
 }

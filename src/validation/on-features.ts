@@ -70,13 +70,16 @@ async function computeFeatures(
  */
 export async function onFeatures(base: Base, head: AnyHead, data: Dataset, signal: AbortSignal | undefined): Promise<FeaturePlace> {
   const { features, items } = await computeFeatures(base, head, data, signal);
+  const { recipe, freeSize } = base.parts.processor;
   const processor: InputProcessor = {
-    recipe: base.parts.processor.recipe,
+    recipe,
+    ...(freeSize === undefined ? {} : { freeSize }),
     encode: (key) => Promise.resolve(features.get(key as string)!),
     padding: head.takes.map(() => 0),
     files: new Map(),
   };
-  const place = new Base({ ...base.parts, built: passOn(base, head), processor });
+  const { attached: _attached, ...parts } = base.parts; // what the base runs is the base's to let go of
+  const place = new Base({ ...parts, built: passOn(base, head), processor });
   place.holders++; // the models of the folds come and go
   return {
     base: place,

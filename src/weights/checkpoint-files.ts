@@ -1,10 +1,10 @@
 /** A checkpoint that lies in files, as the Hub lays them out, wherever the files are. Shared by the sources that hold such files. */
 import { TransferKitError } from '../errors.js';
 import type { JsonObject } from '../common/json.js';
-import type { Checkpoint } from '../sources/source.js';
+import type { Checkpoint, FileLimits } from '../sources/source.js';
 import type { ByteFile } from './byte-file.js';
 import { readJsonObject } from './read-json.js';
-import { openTensorFiles } from './tensor-files.js';
+import { noSuchTensor, openTensorFiles, type TensorFiles } from './tensor-files.js';
 
 /** A set of files by relative path with `/`. */
 export interface FileSet {
@@ -15,6 +15,8 @@ export interface FileSet {
   readonly license?: string | undefined;
   /** Names of the files at the top. */
   readonly names: readonly string[];
+  /** Paths of files in folders, as far as they are listed. */
+  readonly nested?: readonly string[];
   /** Opens a file; undefined when there is none. */
   open(path: string): Promise<ByteFile | undefined>;
 }
@@ -28,20 +30,20 @@ export const isInnerPath = (path: string): boolean =>
 
 /**
  * A whole companion file.
- * @throws TransferKitError `too-large` beyond {@link maxCompanionBytes}, and what `open` throws.
+ * @throws TransferKitError `too-large` beyond `maxBytes`, and what `open` throws.
  */
-export async function readCompanion(files: Pick<FileSet, 'open'>, path: string): Promise<Uint8Array | undefined> {
+export async function readCompanion(
+  files: Pick<FileSet, 'open'>,
+  path: string,
+  { maxBytes = maxCompanionBytes }: FileLimits = {},
+): Promise<Uint8Array | undefined> {
   if (!isInnerPath(path)) return undefined;
   const file = await files.open(path);
   if (file === undefined) return undefined;
-  if (file.size > maxCompanionBytes) {
-    throw new TransferKitError(
-      'too-large',
-      `"${file.origin}" has ${file.size} bytes; a companion file may have at most ${maxCompanionBytes}.`,
-      {
-        details: { file: file.origin, size: file.size, limit: maxCompanionBytes },
-      },
-    );
+  if (file.size > maxBytes) {
+    throw new TransferKitError('too-large', `"${file.origin}" has ${file.size} bytes; a companion file may have at most ${maxBytes}.`, {
+      details: { file: file.origin, size: file.size, limit: maxBytes },
+    });
   }
   return file.read(0, file.size);
 }
@@ -49,16 +51,29 @@ export async function readCompanion(files: Pick<FileSet, 'open'>, path: string):
 /**
  * Opens config and weights: `config.json` (empty where there is none) and `model.safetensors`, or the shards that
  * `model.safetensors.index.json` lists, or `adapter_model.safetensors`, or the only other `*.safetensors`.
+ *
+ * A set without any of them has no tensors where it holds a network as an `.onnx` file.
  * @throws TransferKitError `not-found` when there are no such weights, `bad-config`, `corrupt-file`, and what `open` throws.
  */
 export async function openCheckpointFiles(files: FileSet): Promise<Checkpoint> {
-  const tensors = await openTensorFiles(files);
+  const names = [...files.names, ...(files.nested ?? [])];
+  const tensors = isGraphAlone(names) ? noTensors(files.origin) : await openTensorFiles(files);
   return makeCheckpoint(files, await readConfig(files), {
+    names,
     tensors: tensors.infos,
     tensor: (name) => tensors.read(name),
-    file: (path) => readCompanion(files, path),
+    file: (path, limits) => readCompanion(files, path, limits),
   });
 }
+
+/** Whether the weights lie in a graph and nowhere else. */
+const isGraphAlone = (names: readonly string[]): boolean =>
+  names.some((name) => name.endsWith('.onnx')) && !names.some((name) => /^[^/]*\.safetensors(\.index\.json)?$/.test(name));
+
+const noTensors = (origin: string): TensorFiles => ({
+  infos: new Map(),
+  read: (name) => Promise.reject(noSuchTensor(origin, name, [])),
+});
 
 async function readConfig(files: FileSet): Promise<JsonObject> {
   const file = files.names.includes('config.json') ? await files.open('config.json') : undefined;
@@ -69,26 +84,27 @@ async function readConfig(files: FileSet): Promise<JsonObject> {
 export function makeCheckpoint(
   identity: { readonly origin: string; readonly revision: string; readonly license?: string | undefined },
   config: JsonObject,
-  parts: Pick<Checkpoint, 'tensors' | 'tensor' | 'file'>,
+  parts: Pick<Checkpoint, 'tensors' | 'tensor' | 'file' | 'names'>,
 ): Checkpoint {
   const { origin, revision, license } = identity;
   let closed = false;
   const whileOpen =
-    <Result>(read: (name: string) => Promise<Result>) =>
-    async (name: string): Promise<Result> => {
+    <Rest extends unknown[], Result>(read: (name: string, ...rest: Rest) => Promise<Result>) =>
+    async (name: string, ...rest: Rest): Promise<Result> => {
       if (closed)
         throw new TransferKitError(
           'disposed',
           `"${name}" was asked of "${origin}" after close(). Fix: read it before, or open the source again.`,
         );
-      return read(name);
+      return read(name, ...rest);
     };
   const close = (): Promise<void> => {
     closed = true;
     return Promise.resolve();
   };
+  const { names } = parts;
   const reads = { tensors: parts.tensors, tensor: whileOpen(parts.tensor), file: whileOpen(parts.file), close };
-  return { origin, revision, config, ...(license === undefined ? {} : { license }), ...reads };
+  return { origin, revision, config, ...(license === undefined ? {} : { license }), ...(names === undefined ? {} : { names }), ...reads };
 }
 
 /** The `license:` line of a model card's front matter. */

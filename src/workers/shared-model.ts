@@ -1,4 +1,5 @@
 import { findBackbone } from '../backbones/index.js';
+import type { Engine } from '../engines/engine.js';
 import { TransferKitError } from '../errors.js';
 import type { AnyHead } from '../heads/head.js';
 import { findHead } from '../heads/index.js';
@@ -13,6 +14,10 @@ export interface SharedModel {
   readonly files: ReadonlyMap<string, Uint8Array>;
   /** The tfjs backend that the model computes on. */
   readonly backend: string;
+  /** The engine that runs it. */
+  readonly engine: Engine['name'];
+  /** Threads that a worker may compute with; undefined where the engine has none. */
+  readonly threads?: number | undefined;
 }
 
 /** Whether two functions, or objects of functions, are written alike. */
@@ -57,13 +62,16 @@ function inSharedMemory(bytes: Uint8Array): Uint8Array {
 
 /**
  * Packs a model for workers.
+ * @param workers how many there will be: they share the processor's cores
  * @throws TransferKitError `unsupported` for a backbone or head that a worker cannot find by its name
  */
-export async function shareModel(model: AnyModel): Promise<SharedModel> {
+export async function shareModel(model: AnyModel, workers: number): Promise<SharedModel> {
   await checkPlugins(model);
   const files = await savedFiles(model, 'model');
   for (const [name, bytes] of files) if (name.endsWith('.safetensors')) files.set(name, inSharedMemory(bytes));
-  return { files, backend: model.base.parts.backend.backend };
+  const { backend, engine } = model.base.parts;
+  const threads = engine.threads && Math.max(1, Math.floor(engine.threads / workers));
+  return { files, backend: backend.backend, engine: engine.engine.name, threads };
 }
 
 /** The source of a model that was shared. */

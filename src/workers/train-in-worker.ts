@@ -63,9 +63,9 @@ const ownOptions: readonly (keyof FineTuneOptions)[] = [
 
 /** A function that chooses groups is asked here, where it can be called; gives their names. */
 function chosenGroups(model: AnyModel, choose: Unfreeze): string[] {
-  const names = model.base.parts.built.groups.map(({ name }) => name);
-  const learns = learningGroups(choose, names);
-  return names.filter((_, index) => learns[index]);
+  const { groups } = model.base.parts.built;
+  const learns = learningGroups(choose, groups);
+  return groups.filter((_, index) => learns[index]).map(({ name }) => name);
 }
 
 async function requestOf(model: AnyModel, data: Dataset, options: FineTuneOptions): Promise<TrainRequest> {
@@ -81,7 +81,7 @@ async function requestOf(model: AnyModel, data: Dataset, options: FineTuneOption
     data: toPlainDataset(data),
     validation: typeof validation === 'object' ? toPlainDataset(validation) : validation,
     freezeIsChosen: model.base.freezeIsChosen || model.base.models > 1,
-    model: await shareModel(model),
+    model: await shareModel(model, 1),
   };
 }
 

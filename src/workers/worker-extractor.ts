@@ -193,7 +193,7 @@ class WorkerExtractor implements Extractor {
  */
 export async function createWorkerExtractor(model: AnyModel, firstGroup: number, count: number, signal?: AbortSignal): Promise<Extractor> {
   const spawn = spawnerOf(model);
-  const open = { model: await shareModel(model), firstGroup };
+  const open = { model: await shareModel(model, count), firstGroup };
   if (signal?.aborted) throw aborted(signal.reason);
   return new WorkerExtractor(open, count, spawn, signal).start();
 }

@@ -183,7 +183,7 @@ describe('bert: network', () => {
   async function run(settings: BertConfig, texts: readonly unknown[]): Promise<{ pooled: number[][]; shape: number[] }> {
     const built = bert.build(settings);
     const file = (path: string): Promise<Uint8Array | undefined> =>
-      Promise.resolve(bert.tiny.files?.[path] === undefined ? undefined : new TextEncoder().encode(bert.tiny.files[path]));
+      Promise.resolve(bert.tiny.files?.[path] === undefined ? undefined : new TextEncoder().encode(bert.tiny.files[path] as string));
     const processor = await bert.processor({ ...bert.tiny.input }, { file } as never);
     const encoded = await Promise.all(texts.map((text) => processor.encode(text)));
     const result = tf.tidy(() => {

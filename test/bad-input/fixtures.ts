@@ -14,6 +14,7 @@ export const published = {
   text: golden('bert/huggingface/checkpoint'),
   static: golden('static-embedding/model2vec/checkpoint'),
   tfjs: golden('keras-graph/keras3-sequential/checkpoint'),
+  graph: golden('onnx-graph/vision-transformer/checkpoint'),
 } as const;
 
 /** Encoded photos. */

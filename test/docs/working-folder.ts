@@ -21,6 +21,8 @@ const repositories: Readonly<Record<string, string>> = {
   'sentence-transformers/all-MiniLM-L6-v2': golden('bert/sentence-transformers-mean'),
   'google/bert_uncased_L-2_H-128_A-2': golden('bert/huggingface'),
   'minishlab/potion-base-8M': golden('static-embedding/model2vec'),
+  'Xenova/dinov2-small': golden('onnx-graph/vision-transformer'),
+  'Xenova/multilingual-e5-small': golden('onnx-graph/text'),
 };
 
 /** A network of Keras with a layer of a well-known name. */

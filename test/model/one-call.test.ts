@@ -1,5 +1,5 @@
 /** The one-call form: a name and a path, and the weights come from a Hub; or a path alone, and they come with the package. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -13,11 +13,19 @@ import { startHub, type RunningHub } from '../sources/hub-server.js';
 await runtime.chooseBackend('wasm');
 
 const filesOf = (folder: string): Record<string, Uint8Array> =>
-  Object.fromEntries(readdirSync(folder).map((name) => [name, new Uint8Array(readFileSync(join(folder, name)))]));
+  Object.fromEntries(
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => statSync(join(folder, name)).isFile())
+      .map((name) => [name, new Uint8Array(readFileSync(join(folder, name)))]),
+  );
 const repoOf = (name: string): string => (pretrainedNames[name]!.source as string).slice('hf://'.length);
 
 const publishedNames = Object.keys(pretrainedNames).filter((name) => (pretrainedNames[name]!.source as string).startsWith('hf://'));
-const checkpoints: Record<string, string> = { 'mobilenet-v2': published.image, 'potion-8m': published.static };
+const checkpoints: Record<string, string> = {
+  'mobilenet-v2': published.image,
+  'potion-8m': published.static,
+  'dinov2-small': published.graph,
+};
 const cacheDir = mkdtempSync(join(tmpdir(), 'transferkit-one-call-'));
 const rows =
   'body,team\n' +
@@ -102,7 +110,12 @@ test('the same call gives the same figures', async () => {
 });
 
 test('every known name is a checkpoint that its family recognises', async () => {
+  const onnxRuntime = await runtime.loadOnnxRuntime!();
   for (const name of publishedNames) {
+    if (name === 'dinov2-small' && 'missing' in onnxRuntime) {
+      console.log(`skipped, for want of ONNX Runtime: ${name}`);
+      continue;
+    }
     using base = await loadPretrained(name, { endpoint: hub.endpoint, cacheDir });
     expect(base.provenance.origin).toBe(pretrainedNames[name]!.source);
   }

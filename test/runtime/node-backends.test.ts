@@ -62,6 +62,7 @@ describe('the order', () => {
     const choice = await wasm.chooseBackend();
     expect(choice).toEqual({
       backend: 'wasm',
+      hardware: 'processor',
       trials: [
         { name: 'tensorflow', chosen: false, reason: 'tfjs-node not installed' },
         { name: 'wasm', chosen: true, reason: 'wasm (SIMD)' },
@@ -187,6 +188,7 @@ describe('asking for one', () => {
     const broken: NodeBackendRecipe = {
       name: 'broken',
       aliases: [],
+      hardware: 'processor' as const,
       prepare: () => {
         tf.registerBackend('broken', () => Promise.reject(new Error('no device')), 0);
         return Promise.resolve('broken');

@@ -396,6 +396,33 @@ describe('clone', () => {
   });
 });
 
+describe('maxPool', () => {
+  /** Slopes of a weighted sum of the pooled values, so that each window counts by itself. */
+  const slopes = (x: tf.Tensor4D, size: [number, number], strides: [number, number], pad: 'same' | 'valid') =>
+    tf.grad((values) => {
+      const pooled = tf.maxPool(values as tf.Tensor4D, size, strides, pad);
+      return tf.mul(pooled, normal(pooled.shape, 2));
+    })(x);
+
+  it('gives the gradient of each window to its greatest value, also where all are below zero', () =>
+    check(
+      fc.record({
+        shape: fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 4, max: 9 }), fc.integer({ min: 4, max: 9 }), positive),
+        size: fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 4 })),
+        strides: fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 3 })),
+        pad: fc.constantFrom('same' as const, 'valid' as const),
+        shift: fc.constantFrom(0, -10, 10),
+      }),
+      60,
+      ({ shape, size, strides, pad, shift }) =>
+        () =>
+          slopes(tf.add(normal([...shape], 1), shift) as tf.Tensor4D, size, strides, pad),
+    ));
+
+  it('gives it to the first of equals', () =>
+    expectSameAsCpu(() => slopes(tf.concat([tf.zeros([1, 4, 4, 2]), tf.ones([1, 4, 4, 2])]) as tf.Tensor4D, [2, 2], [2, 2], 'valid')));
+});
+
 describe('unsortedSegmentSum', () => {
   it('equals cpu, ids outside left out', () =>
     check(

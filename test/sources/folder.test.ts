@@ -73,6 +73,62 @@ describe('a folder', () => {
   });
 });
 
+describe('graphs', () => {
+  const graph = (name: string, content = 'graph') => write(name, content);
+  beforeEach(() => {
+    mkdirSync(join(root, 'onnx'));
+    graph('onnx/model.onnx');
+    graph('onnx/model_fp16.onnx', 'half');
+    write('config.json', '{"model_type":"bert"}');
+    write('tokenizer.json', '{}');
+  });
+
+  test('serve in place of tensors, and are listed', async () => {
+    const checkpoint = await open();
+    expect(checkpoint.tensors.size).toBe(0);
+    expect(checkpoint.names).toEqual(['config.json', 'tokenizer.json', 'onnx/model.onnx', 'onnx/model_fp16.onnx']);
+    expect(new TextDecoder().decode(await checkpoint.file('onnx/model_fp16.onnx'))).toBe('half');
+    await expectError(checkpoint.tensor('a'), 'not-found', 'no tensor "a"');
+  });
+
+  test('stand back where there are tensors, and do not count for them', async () => {
+    write('model.safetensors', weights({ a: [1] }));
+    expect([...(await open()).tensors.keys()]).toEqual(['a']);
+    write('model.safetensors', 'torn');
+    await expectError(open(), 'corrupt-file', 'model.safetensors');
+  });
+
+  test('are part of the revision', async () => {
+    const first = (await open()).revision;
+    expect((await open()).revision).toBe(first);
+    graph('onnx/model.onnx', 'another');
+    expect((await open()).revision).not.toBe(first);
+  });
+
+  test('are given by path: those in the folder onnx with what lies around it, others with what lies beside them', async () => {
+    for (const path of [join(root, 'onnx', 'model_fp16.onnx'), pathToFileURL(join(root, 'onnx', 'model_fp16.onnx')).href]) {
+      const inside = await open(path);
+      expect(inside.names).toEqual(['config.json', 'tokenizer.json', 'onnx/model_fp16.onnx']);
+      expect(inside.config).toEqual({ model_type: 'bert' });
+    }
+    graph('encoder.onnx');
+    write('model.safetensors', weights({ a: [1] }));
+    const beside = await open(join(root, 'encoder.onnx'));
+    expect(beside.names).toEqual(['config.json', 'tokenizer.json', 'encoder.onnx']);
+    expect(beside.tensors.size).toBe(0);
+    await expectError(open(join(root, 'onnx', 'none.onnx')), 'not-found', 'no .safetensors file or .onnx file');
+  });
+
+  test('may be larger than other companions where the reader says so', async () => {
+    const checkpoint = await open();
+    await expectError(checkpoint.file('onnx/model.onnx', { maxBytes: 4 }), 'too-large', 'at most 4');
+    expect(await checkpoint.file('onnx/model.onnx', { maxBytes: 5 })).toHaveLength(5);
+    truncateSync(join(root, 'onnx/model.onnx'), maxCompanionBytes + 1);
+    await expectError(checkpoint.file('onnx/model.onnx'), 'too-large', `at most ${maxCompanionBytes}`);
+    expect(await checkpoint.file('onnx/model.onnx', { maxBytes: maxCompanionBytes + 1 })).toHaveLength(maxCompanionBytes + 1);
+  });
+});
+
 describe('shards', () => {
   const index = (weight_map: unknown) => write('model.safetensors.index.json', JSON.stringify({ weight_map }));
   beforeEach(() => {
@@ -119,7 +175,7 @@ describe('shards', () => {
 
 describe('what can go wrong', () => {
   test('nothing there, nothing in it, no weight file', async () => {
-    await expectError(open(join(root, 'none')), 'not-found', 'no folder and no .safetensors file');
+    await expectError(open(join(root, 'none')), 'not-found', 'no folder and no .safetensors file or .onnx file');
     await expectError(open(join(root, 'none.safetensors')), 'not-found', 'none.safetensors');
     await expectError(open(), 'not-found', 'received: nothing');
     write('notes.txt', '');

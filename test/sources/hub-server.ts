@@ -56,7 +56,7 @@ export interface RunningHub {
 
 const toBytes = (file: string | Uint8Array): Uint8Array => (typeof file === 'string' ? new TextEncoder().encode(file) : file);
 const digest = (algorithm: string, bytes: Uint8Array): string => createHash(algorithm).update(bytes).digest('hex');
-const isLarge = (path: string): boolean => /\.(safetensors|bin|h5)$/.test(path);
+const isLarge = (path: string): boolean => /\.(safetensors|bin|h5|onnx)$/.test(path);
 
 const listen = (server: Server): Promise<string> =>
   new Promise((done) => server.listen(0, '127.0.0.1', () => done(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)));

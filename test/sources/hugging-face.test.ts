@@ -89,6 +89,7 @@ describe('a repository', () => {
       ['b', { dtype: 'F32', shape: [1] }],
     ]);
     expect(await values(checkpoint, 'a')).toEqual([1, 2]);
+    expect(checkpoint.names).toEqual(['config.json', 'model.safetensors', 'README.md', '1_Pooling/config.json']);
     expect(text(await checkpoint.file('1_Pooling/config.json'))).toContain('mean_tokens');
     expect(await checkpoint.file('tokenizer.json')).toBeUndefined();
     expect(await checkpoint.file('../acme/net/config.json')).toBeUndefined();

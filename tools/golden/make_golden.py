@@ -23,6 +23,7 @@ PARTS = {
     "static-embedding": "static_embedding",
     "keras-graph": "keras_graph",
     "peft": "peft_adapters",
+    "onnx-graphs": "onnx_graphs",
 }
 
 

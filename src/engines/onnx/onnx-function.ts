@@ -1,3 +1,4 @@
+import type { Variable } from '@tensorflow/tfjs-core';
 import { TransferKitError } from '../../errors.js';
 import type { Size } from '../../graph/align-recordings.js';
 import { seededMask } from '../../layers/seeded-mask.js';
@@ -32,9 +33,10 @@ export class OnnxFunction implements CompiledFunction {
   async #runNow(inputs: readonly HostTensor[], random?: () => number): Promise<HostTensor[]> {
     const { graph, session } = await this.#graphs.for(inputs);
     const feeds = { ...this.#feeds(inputs), ...(await this.#stateFeeds()), ...this.#masks(graph, inputs, random) };
-    const results = await session.run(feeds, this.#fetches(graph));
-    const assigned = new Set(graph.assigned);
-    for (const { name, variable } of this.source.state ?? []) if (assigned.has(name)) this.store.advance(variable);
+    const fetches = this.#fetches(graph);
+    const results = await session.run(feeds, fetches);
+    // what was given is what was written, although another tensor may come back for it
+    for (const [name, variable] of this.#written(graph)) this.store.advance(variable, fetches[name] ?? results[name]!);
     return this.source.outputs.map((name) => hostTensor(results[name]!));
   }
 
@@ -80,11 +82,17 @@ export class OnnxFunction implements CompiledFunction {
     return size.offset + size.names.reduce((product, name) => product * of(name), size.factor);
   }
 
-  #fetches({ assigned }: PreparedGraph['graph']): Record<string, OrtTensor | null> {
+  #fetches(graph: PreparedGraph['graph']): Record<string, OrtTensor | null> {
     const fetches: Record<string, OrtTensor | null> = Object.fromEntries(this.source.outputs.map((name) => [name, null]));
-    const variables = new Map((this.source.state ?? []).map(({ name, variable }) => [name, variable]));
-    for (const name of assigned) fetches[`${name}/next`] = this.store.spare(variables.get(name)!);
+    const fresh = this.loaded.ignoresOutputs === true;
+    for (const [name, variable] of this.#written(graph)) fetches[name] = fresh ? null : this.store.spare(variable);
     return fetches;
+  }
+
+  /** The variables that a graph assigns to, by the outputs that hold their next numbers. */
+  #written({ assigned }: PreparedGraph['graph']): [output: string, variable: Variable][] {
+    const names = new Set(assigned);
+    return (this.source.state ?? []).filter(({ name }) => names.has(name)).map(({ name, variable }) => [`${name}/next`, variable]);
   }
 
   dispose(): void {

@@ -3,6 +3,7 @@
  * library compiles and runs without either.
  */
 import type { OnnxType } from '../../graph/onnx-model.js';
+import type { Missing } from '../../runtimes/runtime.js';
 
 /** Numbers of a tensor. */
 export type OrtValues = Float32Array | Int32Array | Uint8Array | BigInt64Array | Uint16Array;
@@ -48,4 +49,14 @@ export interface LoadedOnnxRuntime {
   readonly name: string;
   /** Settings that fit the machine: threads, execution providers. */
   readonly session: OrtSessionOptions;
+  /** Why the threads are as many as they are, where that wants a word. */
+  readonly remark?: string | undefined;
+  /** Whether tensors that are given as outputs are left as they are, and new ones come back. */
+  readonly ignoresOutputs?: boolean;
+  /** What to do where it is there and does not compute. Given where only a run can tell, because files are fetched for the first one. */
+  readonly fix?: string;
+  /** Backends of tfjs that compute as fast as this on a processor: beside them it is not taken unasked. */
+  readonly rivals?: readonly string[];
+  /** The same on a graphics card, for functions without state; to be proved before it is used. */
+  readonly graphics?: () => Promise<LoadedOnnxRuntime | Missing>;
 }

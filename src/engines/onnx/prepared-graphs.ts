@@ -1,6 +1,6 @@
 import { TransferKitError } from '../../errors.js';
 import { followsSizes } from '../../graph/graph-builder.js';
-import { record, type RecordedGraph } from '../../graph/record.js';
+import { recordReading, type RecordedGraph } from '../../graph/record.js';
 import { writeOnnx } from '../../graph/write-onnx.js';
 import type { HostTensor, TensorFunction } from '../engine.js';
 import type { LoadedOnnxRuntime, OrtSession } from './onnx-runtime.js';
@@ -74,7 +74,7 @@ export class PreparedGraphs {
   }
 
   async #load(source: TensorFunction): Promise<PreparedGraph> {
-    const { model, assigned, draws } = record(source);
+    const { model, assigned, draws } = await recordReading(source);
     const { runtime, session: options } = this.loaded;
     const session = await runtime.InferenceSession.create(writeOnnx(model), { logSeverityLevel: 3, ...options }).catch(refused);
     return { graph: { assigned, draws }, session };

@@ -43,11 +43,17 @@ export class StateStore {
     return kept.spare;
   }
 
-  /** The spare array has been written: it holds the numbers from now on. */
-  advance(variable: Variable): void {
+  /** @param next holds the numbers from now on: the spare array, which has been written, or a new one */
+  advance(variable: Variable, next: OrtTensor): void {
     const kept = this.#kept.get(variable)!;
-    [kept.tensor, kept.spare] = [kept.spare!, kept.tensor];
+    kept.spare = next === kept.spare ? kept.tensor : undefined;
+    kept.tensor = next;
     kept.ahead = true;
+  }
+
+  /** Lets go of what is kept of variables whose numbers tfjs has too; the next `read` takes them from there. */
+  forget(variables: readonly Variable[]): void {
+    for (const variable of variables) if (this.#kept.get(variable)?.ahead === false) this.#kept.delete(variable);
   }
 
   /** Puts numbers that graphs have written into their variables. */

@@ -1,9 +1,9 @@
 import type { OnnxNode, OnnxTensor, OnnxType } from '../onnx-model.js';
 import { numbersOf, tensorOf } from '../tensor-bytes.js';
-import { broadcastView, entriesOf, readStrided, rowMajorSteps, type Numbers, type StridedView } from './strided.js';
+import { broadcastView, entriesOf, readStrided, rowMajorSteps, type Numbers, type StridedView } from './read-strided.js';
 
-/** Computes a node from constants; undefined where it cannot. */
-type Evaluator = (inputs: readonly OnnxTensor[], attributes: OnnxNode['attributes']) => OnnxTensor | undefined;
+/** Computes a node from constants; undefined where it cannot. What can grow beyond its inputs holds itself to `most` entries. */
+type Evaluator = (inputs: readonly OnnxTensor[], attributes: OnnxNode['attributes'], most: number) => OnnxTensor | undefined;
 
 const types: ReadonlySet<OnnxType> = new Set(['float32', 'int32', 'int64', 'bool']);
 
@@ -37,9 +37,9 @@ const unary =
 
 const binary =
   (compute: (one: number, other: number) => number): Evaluator =>
-  ([a, b]) => {
+  ([a, b], _attributes, most) => {
     const shape = broadcastShape(a!.shape, b!.shape);
-    if (shape === undefined || a!.type !== 'float32' || b!.type !== 'float32') return undefined;
+    if (shape === undefined || entriesOf(shape) > most || a!.type !== 'float32' || b!.type !== 'float32') return undefined;
     const right = widened(b!, shape) as Float32Array;
     return made(
       'float32',
@@ -64,9 +64,9 @@ const reshape: Evaluator = ([x, sizes]) => {
   return { ...x!, shape: wanted.map((size) => (size === -1 ? entriesOf(x!.shape) / known : size)) };
 };
 
-const expand: Evaluator = ([x, sizes]) => {
+const expand: Evaluator = ([x, sizes], _attributes, most) => {
   const shape = broadcastShape(x!.shape, integersOf(sizes)!);
-  return shape === undefined ? undefined : viewed(x!, broadcastView(x!.shape, shape));
+  return shape === undefined || entriesOf(shape) > most ? undefined : viewed(x!, broadcastView(x!.shape, shape));
 };
 
 const slice: Evaluator = ([x, starts, ends, axes, strides]) => {
@@ -138,8 +138,12 @@ const evaluators: Readonly<Record<string, Evaluator>> = {
   Transpose: transpose,
 };
 
+/** A result may be as large as the largest input; up to this many entries it may be larger. A filled tensor is best left to the runtime. */
+const spareEntries = 1024;
+
 /** A node's value, where all that it takes is known; undefined for operators that are left to the runtime. */
 export function evaluate({ operator, domain, attributes }: OnnxNode, inputs: readonly OnnxTensor[]): OnnxTensor | undefined {
   const evaluator = domain === undefined && Object.hasOwn(evaluators, operator) ? evaluators[operator]! : undefined;
-  return evaluator === undefined || !inputs.every(({ type }) => types.has(type)) ? undefined : evaluator(inputs, attributes);
+  if (evaluator === undefined || !inputs.every(({ type }) => types.has(type))) return undefined;
+  return evaluator(inputs, attributes, Math.max(spareEntries, ...inputs.map(({ shape }) => entriesOf(shape))));
 }

@@ -4,6 +4,7 @@ import { dirname, join, sep } from 'node:path';
 import { TransferKitError } from '../../errors.js';
 import type { BackendRecipe } from '../create-backends.js';
 import { installWasmKernels } from '../wasm-kernels.js';
+import { wasmMemory } from '../wasm-kernels/heap.js';
 
 /** Imports a package by name; tests pass their own. */
 export type PackageImporter = (name: string) => Promise<unknown>;
@@ -58,6 +59,7 @@ function checkOneCopy(module: Record<string, unknown>, short: string): void {
 const tensorflow: NodeBackendRecipe = {
   name: 'tensorflow',
   aliases: ['tfjs-node'],
+  hardware: 'processor',
   async prepare(load) {
     process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '3'; // its library prints on stderr otherwise, past the console
     const module = await optional(load, '@tensorflow/tfjs-node', 'tfjs-node');
@@ -75,6 +77,8 @@ function wasmFolder(): string {
 const wasm: NodeBackendRecipe = {
   name: 'wasm',
   aliases: [],
+  hardware: 'processor',
+  memory: wasmMemory,
   async prepare(load) {
     const module = await optional(load, '@tensorflow/tfjs-backend-wasm', 'tfjs-backend-wasm');
     if (!isStarted('wasm')) (module['setWasmPaths'] as (folder: string) => void)(wasmFolder());
@@ -86,6 +90,7 @@ const wasm: NodeBackendRecipe = {
 const cpu: NodeBackendRecipe = {
   name: 'cpu',
   aliases: [],
+  hardware: 'processor',
   async prepare(load) {
     await optional(load, '@tensorflow/tfjs-backend-cpu', 'tfjs-backend-cpu');
     const backend: unknown = tf.findBackend('cpu');
@@ -106,6 +111,7 @@ function provideGpu(dawn: Record<string, unknown>): void {
 const webgpu: NodeBackendRecipe = {
   name: 'webgpu',
   aliases: [],
+  hardware: 'graphics',
   async prepare(load) {
     const install = 'webgpu @tensorflow/tfjs-backend-webgpu';
     const hasGpu = (globalThis as { navigator?: { gpu?: unknown } }).navigator?.gpu !== undefined;

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { TransferKitError } from '../../errors.js';
 import type { BackendRecipe } from '../create-backends.js';
 import { installWasmKernels } from '../wasm-kernels.js';
+import { wasmMemory } from '../wasm-kernels/heap.js';
 import { checkWasmFile, isStarted, tfjsPaths, wasmPaths } from './wasm-paths.js';
 
 /**
@@ -45,6 +46,7 @@ async function importCpu(): Promise<typeof import('@tensorflow/tfjs-backend-cpu'
 const webgl: BackendRecipe = {
   name: 'webgl',
   aliases: [],
+  hardware: 'graphics',
   async prepare() {
     await importWebgl();
     if (tf.env().getNumber('WEBGL_VERSION') === 0) throw new Error('WebGL is not to be had in this browser');
@@ -55,6 +57,8 @@ const webgl: BackendRecipe = {
 const wasm: BackendRecipe = {
   name: 'wasm',
   aliases: [],
+  hardware: 'processor',
+  memory: wasmMemory,
   async prepare() {
     const { setWasmPaths } = await importWasm();
     if (!isStarted('wasm')) {
@@ -71,6 +75,7 @@ const wasm: BackendRecipe = {
 const cpu: BackendRecipe = {
   name: 'cpu',
   aliases: [],
+  hardware: 'processor',
   async prepare() {
     await importCpu();
     return 'cpu (plain JavaScript, slow)';

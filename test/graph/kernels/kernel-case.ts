@@ -45,7 +45,7 @@ export interface KernelCase {
   readonly cpuOnly?: string;
   /** Why free sizes are not recorded. */
   readonly fixedOnly?: string;
-  /** Samples; 10 by default. */
+  /** Samples; 6 by default. */
   readonly count?: number;
 }
 

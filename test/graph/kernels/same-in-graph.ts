@@ -256,7 +256,7 @@ async function onBackend(name: string, samples: readonly PlacedSample[]): Promis
 
 async function checkCase(one: KernelCase, ort: Ort): Promise<void> {
   const random = streamFor([...one.kernels, one.about ?? ''].join());
-  const samples = Array.from({ length: one.count ?? 10 }, () => place(one.sample(random), random));
+  const samples = Array.from({ length: one.count ?? 6 }, () => place(one.sample(random), random));
   try {
     await checkSamples(one, samples, ort);
   } finally {

@@ -88,7 +88,7 @@ interface BinaryOptions extends Bounds {
 const binary = (kernel: string, compute: Binary, { type = 'float32', second, about, ...bounds }: BinaryOptions = {}): KernelCase => ({
   kernels: [kernel],
   about: [type === 'float32' ? '' : type, about].filter(Boolean).join(' '),
-  count: 24,
+  count: 16,
   sample(random) {
     const shape = anyShape(random);
     const kind = random.integer(4);
@@ -161,7 +161,7 @@ const selectOf = (type: Operand['type']): KernelCase => ({
   kernels: ['Select'],
   ...(type === undefined ? {} : { about: type }),
   ...(type === 'bool' ? { cpuOnly: 'wasm reads four bytes of each' } : {}),
-  count: 24,
+  count: 16,
   sample(random): Sample {
     const shape = anyShape(random);
     const condition: Operand = { shape: random.next() < 0.5 ? shape : narrower(random, shape), type: 'bool' };
@@ -174,7 +174,7 @@ const selectOf = (type: Operand['type']): KernelCase => ({
 const prelu: KernelCase = {
   kernels: ['Prelu'],
   cpuOnly: 'wasm does not stretch the slopes',
-  count: 24,
+  count: 16,
   sample(random) {
     const shape = anyShape(random, 1);
     return { operands: [{ shape }, { shape: narrower(random, shape) }], compute: (x, alpha) => tf.prelu(x!, alpha!) };
