@@ -111,7 +111,8 @@ export async function chooseEngine(runtime: Runtime, backend: BackendChoice, opt
   const found = (await runtime.loadOnnxRuntime?.({ own: options.onnxRuntime, threads: options.threads })) ?? {
     missing: `the runtime "${runtime.name}" does not offer it`,
   };
-  const choice = 'missing' in found ? found : await compiled(found, wanted === 'auto' ? backend.backend : undefined);
+  const isUnasked = wanted === 'auto' && options.onnxRuntime === undefined && options.threads === undefined;
+  const choice = 'missing' in found ? found : await compiled(found, isUnasked ? backend.backend : undefined);
   if (!('missing' in choice)) return choice;
   if (wanted === 'onnx') throw cannotHave(choice);
   return eagerly(backend, choice.missing);

@@ -121,7 +121,7 @@ function noPlainLayer(layer: layers.Layer, why: string): TransferKitError {
   return new TransferKitError(
     'unsupported',
     `layer "${layer.name}" of class ${layer.getClassName()} cannot be exported to tfjs: ${why}.\n` +
-      `  Expected: layers that plain tfjs has, or that are put together from them\n  Fix: use exportOnnx, which takes every layer, or model.save.`,
+      `  Expected: layers that plain tfjs has, or that are put together from them\n  Fix: use exportOnnx, which takes layers of all kinds, or model.save.`,
     { details: { layer: layer.name, class: layer.getClassName() } },
   );
 }

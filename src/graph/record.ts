@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { alignRecordings, freeSize, type FreeConstants, type Size, type SizeSamples } from './align-recordings.js';
-import { notRecordable, type GraphBuilder } from './graph-builder.js';
+import { notRecordable, sizeDependent, type GraphBuilder } from './graph-builder.js';
 import type { TensorFunction } from '../engines/engine.js';
 import type { OnnxModel, OnnxNode, OnnxTensor, OnnxValue } from './onnx-model.js';
 import { simplify } from './simplify.js';
@@ -40,6 +40,8 @@ const samplePairs: readonly (readonly [number, number])[] = [
   [3, 5],
   [7, 10],
   [13, 20],
+  [15, 26],
+  [31, 50],
 ];
 
 interface Sized {
@@ -138,6 +140,7 @@ export async function recordReading(request: TensorFunction): Promise<RecordedGr
 
 function recordGraph(request: RecordRequest, ahead: NumbersAhead | undefined): RecordedGraph {
   const names = [...new Set(request.inputs.flatMap(({ shape }) => shape.filter((size) => typeof size === 'string')))];
+  if (names.length > samplePairs.length) throw sizeDependent(`a function with ${names.length} sizes that change from call to call`);
   const samples: SizeSamples = Object.fromEntries(names.map((name, index) => [name, samplePairs[index]!]));
   const at = (which: 0 | 1) => (size: number | string) => (typeof size === 'number' ? size : samples[size]![which]);
   const one = recordSized(request, at(0), ahead);

@@ -23,7 +23,7 @@ function ensureKernel(): void {
       const { shape, rate, seed } = attrs as unknown as KeepMaskAttributes;
       const kept = 1 / (1 - rate);
       const mask = Float32Array.from(seededMask(tf.util.sizeFromShape([...shape]), rate, seed), (keep) => keep * kept);
-      const dataId = (backend as tf.KernelBackend).write(mask, [...shape], 'float32');
+      const dataId = (backend as Pick<tf.KernelBackend, 'write'>).write(mask, [...shape], 'float32');
       return { dataId, shape: [...shape], dtype: 'float32' };
     },
   });

@@ -1,4 +1,5 @@
 import { peftFiles } from '../adapters/peft-files.js';
+import { settleWeights } from '../engines/settle-weights.js';
 import { TransferKitError } from '../errors.js';
 import { namedWeights } from '../layers/named-weights.js';
 import type { AnyModel } from '../training/weight-set.js';
@@ -20,6 +21,7 @@ async function adapterFiles(model: AnyModel): Promise<{ files: Map<string, Uint8
       'this model has no adapter to save.\n  Fix: train one with fineTune(model, data, { adapter: lora() }), or save the whole model with model.save(path).',
     );
   }
+  settleWeights(base.engine, model.weights());
   const { files, peft } = await peftFiles(adapter);
   const { family, config } = base.parts;
   const own = {

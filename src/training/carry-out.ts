@@ -22,7 +22,8 @@ export interface PlannedRun {
 /** Carries a plan out, tells everyone who listens, and lets go of everything at the end. What few runs need is loaded when it is. */
 export async function carryOut({ model, plan, training, validation, options }: PlannedRun): Promise<TrainingHistory> {
   const { runtime } = model.base.parts;
-  const { emit, writeTo, close } = openListeners(options, runtime);
+  const { emit: tell, writeTo, close } = openListeners(options, runtime);
+  const emit = withEngineNotes(model, tell);
   const { control, release } = combine(options.signal, options.control);
   let checkpoints: RunCheckpoints | undefined;
   try {
@@ -49,6 +50,16 @@ export async function carryOut({ model, plan, training, validation, options }: P
     await checkpoints?.close();
     await close();
   }
+}
+
+/** Tells of what the engine had to leave to tfjs, in front of the next event. */
+function withEngineNotes({ base }: AnyModel, emit: (event: UntimedEvent) => void): (event: UntimedEvent) => void {
+  const { notes } = base.parts.engine;
+  let told = notes.length;
+  return (event) => {
+    while (told < notes.length) emit({ type: 'warning', message: notes[told++]! });
+    emit(event);
+  };
 }
 
 function logSettings(model: AnyModel, saved: SavedRun | undefined, emit: (event: UntimedEvent) => void): OpenLogOptions {

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { JsonObject } from '../common/json.js';
+import type { Engine } from '../engines/engine.js';
 import type { TensorValue } from '../weights/tensor-value.js';
 import { CheckpointClock, checkCheckpointOptions, type CheckpointOptions } from './checkpoint/checkpoint-options.js';
 import { openCheckpoints, type Checkpoints, type RunState } from './checkpoint/checkpoint.js';
@@ -48,6 +49,8 @@ interface SavedJson {
   readonly phase?: JsonObject;
   readonly history?: TrainingHistory;
   readonly logged: number;
+  /** What computed the steps. */
+  readonly engine: Engine['name'];
 }
 
 /** Everything that any phase of a plan can change. */
@@ -56,12 +59,16 @@ const changingParts = ({ phases }: TrainingPlan): LearningParts => ({
   adapter: phases.some(({ adapter }) => adapter),
 });
 
+const otherEngine = (before: Engine['name'], now: Engine['name']): string =>
+  `the run was computed by the engine "${before}" so far and goes on with "${now}": the numbers agree to rounding, not to the bit.`;
+
 /** Writes a run down from time to time, and finds what an earlier process wrote. */
 export class RunCheckpoints {
   readonly #clock: CheckpointClock;
   readonly #weights: readonly NamedVariable[];
   #step = 0;
   #log: TrainingLog | undefined;
+  readonly #engine: Engine['name'];
 
   private constructor(
     private readonly store: Checkpoints,
@@ -72,6 +79,7 @@ export class RunCheckpoints {
     private readonly emit: (event: UntimedEvent) => void,
     private readonly directory: string,
   ) {
+    this.#engine = model.base.engine.name;
     this.#clock = clock;
     this.#weights = changingWeights(model, changingParts(plan));
   }
@@ -108,7 +116,8 @@ export class RunCheckpoints {
     this.#step = state.step;
     this.#clock.reset(state.step);
     this.#putBack(state.tensors);
-    const { results, phase, history, logged } = state.json as unknown as SavedJson;
+    const { results, phase, history, logged, engine } = state.json as unknown as SavedJson;
+    if (history === undefined && engine !== this.#engine) this.emit({ type: 'warning', message: otherEngine(engine, this.#engine) });
     return {
       results,
       step: state.step,
@@ -138,7 +147,7 @@ export class RunCheckpoints {
 
   async #state(numbers: JsonObject, more: ReadonlyMap<string, TensorValue>): Promise<RunState> {
     await this.#log?.flush();
-    const json = { ...numbers, logged: this.#log?.position ?? 0 };
+    const json = { ...numbers, logged: this.#log?.position ?? 0, engine: this.#engine };
     const weights = new Map(this.#weights.map(({ name, variable }) => [name, variable as tf.Tensor]));
     return { fingerprint: this.fingerprint, step: this.#step, json, tensors: new Map([...(await readTensors({ weights })), ...more]) };
   }

@@ -14,6 +14,7 @@ import { bordersOf, type StoredExample } from './feature-store.js';
 import type { Optimizer, StepRates } from './optimizer.js';
 import { mixBatch } from './mix.js';
 import { figuresOf, mixHostBatch, tensorBatch, type BatchFigures, type HostBatch } from './host-batch.js';
+import { addResults, type PartResult } from './part-result.js';
 import { RecordedStep } from './recorded-step.js';
 import { partOf, tensorsOf, type Part, type StepBatch } from './step-batch.js';
 import { stepPlaceholders } from './step-placeholders.js';
@@ -47,14 +48,6 @@ export interface StepOptions {
   readonly adapter: boolean;
   /** Copies of the weights that learn which are kept beside them: slots, averages, the best so far, a sum of gradients. Default 4. */
   readonly keptCopies?: number;
-}
-
-/** What a part of a batch tells. */
-interface PartResult extends Record<string, tf.TensorContainer> {
-  /** Sums over it, float32 [1 + metrics]. */
-  readonly figures: tf.Tensor1D;
-  /** Its share in the gradient of each weight; undefined for a weight that has no part in the loss. */
-  readonly gradients: (tf.Tensor | undefined)[];
 }
 
 /** What a step gives. */
@@ -176,9 +169,10 @@ export class StepFunction {
     this.model.base.engine.settle(kept.map(({ variable }) => variable));
   }
 
-  /** Lets go of what is compiled. Idempotent. */
+  /** Lets go of what is compiled, and of what the engine keeps of weights that were settled. Not while a step runs. Idempotent. */
   dispose(): void {
     this.#recorded?.dispose();
+    this.model.base.engine.forget(this.#changing.map(({ variable }) => variable));
   }
 
   /** Computes something from a batch; where the memory gets full, the error says of what. */
@@ -333,19 +327,6 @@ export class StepFunction {
     const input = built.model.inputs.indexOf(border);
     return input < 0 ? 0 : processor.padding[input]!;
   }
-}
-
-/** Adds what a part tells to the sums so far, and frees both. */
-function addResults(before: PartResult | undefined, part: PartResult): PartResult {
-  if (before === undefined) return part;
-  const add = <T extends tf.Tensor>(a: T, b: T): T => {
-    const sum = tf.add<T>(a, b);
-    tf.dispose([a, b]);
-    return sum;
-  };
-  // A weight without a gradient in one part has none in any: parts differ in their examples alone.
-  const gradients = part.gradients.map((gradient, index) => gradient && add(before.gradients[index]!, gradient));
-  return { figures: add(before.figures, part.figures), gradients };
 }
 
 async function readFigures(tensor: tf.Tensor1D): Promise<BatchFigures> {

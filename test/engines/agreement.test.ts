@@ -42,7 +42,7 @@ async function expectAgreement(onnx: AnyModel, eager: AnyModel, inputs: readonly
   const [one, other] = [await onnx.embed(inputs), await eager.embed(inputs)];
   expect(one.shape).toEqual(other.shape);
   expectClose(one.values, other.values);
-  expect(onnx.base.parts.engine.notes.filter((note) => !note.includes('training step'))).toEqual([]); // all that does not learn was compiled
+  expect(onnx.base.parts.engine.notes).toEqual([]); // all was compiled
 }
 
 withOnnxRuntime.each(families.map((family) => [family.name, family as AnyBackbone] as const))('%s', (_name, family) => {
@@ -54,7 +54,7 @@ withOnnxRuntime.each(families.map((family) => [family.name, family as AnyBackbon
       using before = await copyOn(model, 'eager', family);
       await expectAgreement(model, before, inputsOf(family));
       await fineTune(model, data as never, {
-        unfreeze: 'all',
+        unfreeze: family.attach === undefined ? 'all' : 'none', // a graph of somebody else cannot learn
         epochs: 2,
         batchSize: 4,
         learningRate: 0.01,

@@ -4,15 +4,22 @@
  * Rates are such that a run does not blow up: where losses grow, rounding grows with them, whatever computes. Labels are smoothed, so that no
  * loss comes so near to zero that a share of it means nothing.
  */
+import * as tf from '@tensorflow/tfjs-core';
+import { input, layers, model as layersModel, type SymbolicTensor } from '@tensorflow/tfjs-layers';
 import { afterAll, expect, test } from 'vitest';
-import { fewShot, imageAugmentation, lora, strategies, textAugmentation, type FineTuneOptions, type Strategy } from 'transferkit';
+import { addHead, fewShot, imageAugmentation, lora, strategies, textAugmentation, type FineTuneOptions, type Strategy } from 'transferkit';
 import { tinyBase, tinySamples } from 'transferkit/testing';
 import type { AnyBackbone } from '../../src/backbones/backbone.js';
 import { backbones } from '../../src/backbones/index.js';
+import { createDataset } from '../../src/data/create-dataset.js';
+import { contrastive } from '../../src/few-shot/contrastive-head.js';
+import type { AnyHead, HeadBuildContext } from '../../src/heads/head.js';
 import { optimizerNames } from '../../src/training/optimizer-recipe.js';
 import { runtime } from '../../src/runtimes/node.js';
+import type { AnyModel } from '../../src/training/weight-set.js';
+import { countedRuntime } from './counted-runtime.js';
 import { distance, modelOn, train, type Distance, type EngineUnderTest, type Trial } from './train-on-both.js';
-import { withOnnxRuntime } from './with-onnx-runtime.js';
+import { loaded, withOnnxRuntime } from './with-onnx-runtime.js';
 
 const families: readonly AnyBackbone[] = await Promise.all(backbones.map(async ({ load }) => await load()));
 const familyOf = (name: string): AnyBackbone => families.find((family) => family.name === name)!;
@@ -74,7 +81,7 @@ async function hasWeights(family: AnyBackbone): Promise<boolean> {
   return base.parts.built.groups.some(({ layers }) => layers.some(({ trainableWeights }) => trainableWeights.length > 0));
 }
 
-const learning = await Promise.all(families.map(hasWeights));
+const learning = 'missing' in loaded ? [] : await Promise.all(families.map(hasWeights));
 const named = Object.entries(strategies).map(([name, make]) => [name, make()] as const);
 const isFrozen = ({ stages }: Strategy): boolean => stages.every(({ unfreeze, adapter }) => unfreeze === 'none' && adapter !== true);
 
@@ -181,5 +188,50 @@ withOnnxRuntime('an option', () => {
     const figures = ({ history }: Trial): number[] => history.epochs.flatMap(({ validation }) => Object.values(validation!));
     expect(figures(onnx)).toHaveLength(6);
     expect(figures(onnx)).toEqual(figures(eager).map((figure) => expect.closeTo(figure, 5) as number));
+  });
+});
+
+/** A head of the test's own: the first of some texts shall be near to all others. */
+function nearHead(branches: number): AnyHead {
+  const build = ({ shapes }: HeadBuildContext) => {
+    const [first, ...others] = Array.from({ length: branches }, (_, index) => input({ shape: [...shapes[index]!], name: `text${index}` }));
+    const cosines = others.map((other, index) => layers.dot({ axes: -1, normalize: true, name: `cosine${index}` }).apply([first!, other]));
+    const nearness = layers.multiply({ name: 'nearness' }).apply(cosines as SymbolicTensor[]) as SymbolicTensor;
+    return layersModel({ inputs: [first!, ...others], outputs: nearness, name: 'near' });
+  };
+  return {
+    ...contrastive(),
+    name: 'near',
+    branches,
+    build,
+    loss: ([nearness], [target]) => tf.squaredDifference(tf.reshape(nearness!, [-1]), target!),
+  } as AnyHead;
+}
+
+const { labelSmoothing: _smoothing, ...withoutLabels } = plain;
+
+withOnnxRuntime('a head of many texts', () => {
+  test.each([
+    [3, 'in one graph for all their lengths', false],
+    [5, 'in a graph for each batch, for there are too many lengths', true],
+  ])('%i learns alike %s', async (branches, _how, isEach) => {
+    const bert = familyOf('bert');
+    const texts = tinySamples(bert).items.map((item) => item.input);
+    const items = texts.map((_, first) => ({
+      id: String(first),
+      input: Array.from({ length: branches }, (_unused, index) => texts[(first + index) % texts.length]!),
+      target: 1,
+    }));
+    const data = createDataset({ modality: 'text', items: items as never, origin: 'texts' });
+    const trials: Trial[] = [];
+    const counted = countedRuntime();
+    for (const engine of engines) {
+      const base = await tinyBase(bert, runtime, 3, engine === 'onnx' ? { engine, onnxRuntime: counted.onnxRuntime } : { engine });
+      using trained = addHead(base, nearHead(branches) as never) as unknown as AnyModel;
+      trials.push(await train(trained, { ...withoutLabels, epochs: 2 }, data as never));
+      expect(trained.base.parts.engine.notes).toEqual([]);
+    }
+    expectAlike(`${branches} texts`, trials as [Trial, Trial], 4);
+    expect(counted.made.filter(({ name }) => name === 'training step').length > 1).toBe(isEach);
   });
 });
