@@ -54,6 +54,21 @@ registerPage([
       check(requested('image-small').length === 0, 'another file was fetched');
     },
   },
+  {
+    name: 'onnxruntime-web is fetched from where the bundler put it, and computes with the threads of the page',
+    run: async () => {
+      await runtime.chooseBackend('cpu');
+      using base = await loadPretrained('text-small');
+      const words = /computed by onnxruntime-web [\d.]+, (\d+) thread/.exec(base.describe());
+      check(Number(words?.[1]) === (crossOriginIsolated ? navigator.hardwareConcurrency : 1), base.describe());
+      const files = requested('ort').filter((address) => address.endsWith('.wasm'));
+      check(files.length === 1 && files[0]!.includes('/assets/ort-wasm-simd-threaded-'), files.join());
+      using plain = await loadPretrained('text-small', { engine: 'eager' });
+      const [one, other] = [(await base.embed('a red rose')).values, (await plain.embed('a red rose')).values];
+      const apart = Math.max(...one.map((value, index) => Math.abs(value - other[index]!)));
+      check(apart < 1e-5, `both engines differ by ${apart}`);
+    },
+  },
   { name: 'the others load too', run: () => loads('image-small', 1280).then(() => loads('text-transformer', 256)) },
   { name: 'a page that is not secure loads them as well', run: () => insecurely(() => loads('text-small', 256)) },
   {

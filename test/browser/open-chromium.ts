@@ -9,8 +9,9 @@ const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 /** Why there is no browser to test in; empty where there is one. */
 const absent = existsSync(executablePath) ? '' : `no Chromium at ${executablePath}; CHROMIUM may name one`;
 
-/** Quiet, without a sandbox (containers lack it), and with WebGL computed by software. */
+/** Quiet, without a sandbox (containers lack it), and with WebGL and WebGPU computed by software. */
 const flags = ['--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--disable-quic', '--no-first-run'];
+const webgpu = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
 const quiet = ['--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
 /** What a page puts into its own global scope. */
@@ -46,7 +47,7 @@ export async function testInChromium(makePages: () => Promise<Readonly<Record<st
   }
   const pages = await makePages();
   const server = await servePages(pages);
-  const browser = await chromium.launch({ executablePath, headless: true, args: [...flags, ...quiet] });
+  const browser = await chromium.launch({ executablePath, headless: true, args: [...flags, ...webgpu, ...quiet] });
   afterAll(async () => {
     await browser.close();
     server.close();

@@ -32,7 +32,7 @@ await testInChromium(async () => {
       vite: {
         title: 'the built package in Chromium, bundled by Vite',
         files: await buildWithVite('bundled-page.ts', project),
-        isolated: false,
+        isolated: true,
       },
     };
   } finally {

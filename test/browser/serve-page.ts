@@ -5,7 +5,9 @@ import { dirname, resolve } from 'node:path';
 import { runtime } from 'transferkit/node';
 
 const pictures = resolve(import.meta.dirname, '../golden/inputs');
-const wasm = dirname(createRequire(import.meta.url).resolve('@tensorflow/tfjs-backend-wasm/package.json')) + '/dist';
+const { resolve: find } = createRequire(import.meta.url);
+const wasm = dirname(find('@tensorflow/tfjs-backend-wasm/package.json')) + '/dist';
+const ort = dirname(find('onnxruntime-web'));
 const html = '<!doctype html><meta charset="utf-8"><script type="module" src="page.js"></script>';
 const limits = { maxBytes: 1e8, maxPixels: 1e8 };
 
@@ -39,6 +41,7 @@ type Route = (name: string, request: IncomingMessage, visits: number) => Answer 
 /** By the first part of the address. `visits` counts how often the same address was asked for, this time included. */
 const routes: Readonly<Record<string, Route>> = {
   wasm: (name) => ({ type: 'application/wasm', body: readFileSync(resolve(wasm, name)) }),
+  ort: (name) => ({ type: name.endsWith('.wasm') ? 'application/wasm' : 'text/javascript', body: readFileSync(resolve(ort, name)) }),
   picture: (name) => ({ body: readFileSync(resolve(pictures, name)) }),
   decoded,
   ranged: (name, { headers }) => ranged(name === 'empty' ? new Uint8Array() : large, headers.range),
@@ -78,6 +81,7 @@ export async function servePages(pages: Readonly<Record<string, ServedPage>>): P
     if (page !== undefined && name === '') return { type: 'text/html', body: html, headers };
     const file = page?.files.get(name);
     if (file !== undefined && name.endsWith('.js')) return { type: 'text/javascript', body: file, headers };
+    if (file !== undefined && name.endsWith('.wasm')) return { type: 'application/wasm', body: file };
     if (file !== undefined) return ranged(file, request.headers.range);
     return routes[folder]?.(name, request, visits.get(pathname)!) ?? { status: 404 };
   };
