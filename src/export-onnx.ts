@@ -1,10 +1,6 @@
 import type { Base } from './base.js';
 import { checkOptions } from './data/check-options.js';
-import { checkExportTarget } from './exporting/check-export-target.js';
 import type { OnnxPrecision } from './exporting/compact-weights.js';
-import { exportSubject } from './exporting/export-subject.js';
-import { checkPrecision, onnxFile } from './exporting/onnx-export.js';
-import { notesOf, onnxFolder } from './exporting/onnx-folder.js';
 import { nameOf } from './saving/save-model.js';
 import type { AnyModel } from './training/weight-set.js';
 
@@ -51,6 +47,7 @@ export interface OnnxExport {
 export async function toOnnx(model: AnyModel | Base, options: OnnxOptions = {}): Promise<Uint8Array> {
   checkOptions('toOnnx', options, ['precision']);
   const { precision = 'float32' } = options;
+  const { checkPrecision, exportSubject, onnxFile } = await import('./exporting/as-onnx.js');
   checkPrecision(precision);
   return (await onnxFile(exportSubject('toOnnx', model), precision)).bytes;
 }
@@ -74,6 +71,7 @@ export async function toOnnx(model: AnyModel | Base, options: OnnxOptions = {}):
 export async function exportOnnx(model: AnyModel | Base, path: string, options: OnnxOptions = {}): Promise<OnnxExport> {
   checkOptions('exportOnnx', options, ['precision']);
   const { precision = 'float32' } = options;
+  const { checkExportTarget, checkPrecision, exportSubject, notesOf, onnxFile, onnxFolder } = await import('./exporting/as-onnx.js');
   checkPrecision(precision);
   const subject = exportSubject('exportOnnx', model);
   const { runtime } = subject.base.parts;

@@ -1,8 +1,4 @@
 import type { Base } from './base.js';
-import { checkExportTarget } from './exporting/check-export-target.js';
-import { exportSubject } from './exporting/export-subject.js';
-import { plainModel } from './exporting/plain-model.js';
-import { tfjsFolder } from './exporting/tfjs-folder.js';
 import { disposeModel } from './layers/dispose-model.js';
 import { nameOf } from './saving/save-model.js';
 import type { AnyModel } from './training/weight-set.js';
@@ -34,6 +30,7 @@ export interface TfjsExport {
  * ```
  */
 export async function exportTfjs(model: AnyModel | Base, path: string): Promise<TfjsExport> {
+  const { checkExportTarget, exportSubject, plainModel, tfjsFolder } = await import('./exporting/as-tfjs.js');
   const subject = exportSubject('exportTfjs', model);
   const { runtime } = subject.base.parts;
   await checkExportTarget(path, 'model.json', runtime);
