@@ -1,7 +1,7 @@
 /**
  * The whole job of `engines_keras.py` in TransferKit: from a folder of photos to the accuracy on others, on a frozen MobileNetV2, 10 epochs.
  *
- *   taskset -c 0,1 npx tsx bench/flowers-job.ts <flowers folder> <mobilenet folder> [--engine onnx] [--epochs 10]
+ *   taskset -c 0,1 npx tsx bench/flowers-job.ts <flowers folder> <mobilenet folder> [--engine onnx] [--epochs 10] [--workers 2]
  *
  * The flowers folder holds `{train,test}/<class>/*.jpg`. Same recipe: 224 px, no augmentation, batches of 32, Adam's rate 1e-4 on a dense
  * layer behind dropout of 0.2. Photos are read and run through the base once, and the head learns on the features: that is the point.
@@ -14,7 +14,11 @@ import { imageFolder } from 'transferkit/data';
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
-  options: { engine: { type: 'string', default: 'auto' }, epochs: { type: 'string', default: '10' } },
+  options: {
+    engine: { type: 'string', default: 'auto' },
+    epochs: { type: 'string', default: '10' },
+    workers: { type: 'string', default: '0' },
+  },
 });
 const [flowers, mobilenet] = positionals as [string, string];
 if (mobilenet === undefined)
@@ -35,6 +39,7 @@ const { history } = await fineTune(model, train, {
   validation: 0,
   earlyStopping: false,
   cache: false,
+  workers: Number(options.workers),
   progress: false,
   seed: 1,
 });
@@ -44,7 +49,7 @@ const { metrics } = await evaluate(model, await imageFolder(join(flowers, 'test'
 console.log(
   JSON.stringify({
     work: 'flowers-job',
-    by: `TransferKit, ${base.engine.name}`,
+    by: `TransferKit, ${base.engine.name}, ${options.workers} workers`,
     photos: train.length,
     start,
     training,

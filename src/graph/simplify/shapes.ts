@@ -17,7 +17,7 @@ interface Known {
 type ShapeRule = (node: OnnxNode, known: Known) => SymbolicShape | undefined;
 
 /** A product of sizes. */
-export function timesSize(one: SymbolicSize, other: SymbolicSize): SymbolicSize {
+function timesSize(one: SymbolicSize, other: SymbolicSize): SymbolicSize {
   const factors = [one, other].flatMap((size) => String(size).split('*'));
   const isName = (factor: string): boolean => Number.isNaN(Number(factor));
   const names = factors.filter(isName).sort();
